@@ -229,5 +229,9 @@ class WorktreeError(OutsideFaultError):
     """A worktree could not be prepared; check the disk, the permissions of the cache, and the commit."""
 
 
+class FilterError(WorktreeError):
+    """A filter of git's configuration failed, so that a file has no content that could be shown or stored."""
+
+
 class InterruptedRunError(MaingateError):
     """The run was interrupted and can be resumed."""

@@ -28,6 +28,7 @@ class ReasonCode(StrEnum):
     WORKTREE_FAILED = "worktree_failed"
     PREPARE_FAILED = "prepare_failed"
     SPAWN_FAILED = "spawn_failed"
+    FILTER_FAILED = "filter_failed"
     PATCH_UNREADABLE = "patch_unreadable"
     PATH_UNUSABLE = "path_unusable"
     OBJECT_MISSING = "object_missing"
@@ -46,6 +47,7 @@ FAULTS: Final = frozenset(
         ReasonCode.WORKTREE_FAILED,
         ReasonCode.PREPARE_FAILED,
         ReasonCode.SPAWN_FAILED,
+        ReasonCode.FILTER_FAILED,
         ReasonCode.PATCH_UNREADABLE,
         ReasonCode.PATH_UNUSABLE,
         ReasonCode.OBJECT_MISSING,
@@ -57,11 +59,24 @@ FAULTS: Final = frozenset(
 """Codes that blame no patch: work on one item failed while everything else works."""
 
 NOT_RUN: Final = frozenset(
-    {ReasonCode.WORKER_LOST, ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED, ReasonCode.CANCELLED}
+    {
+        ReasonCode.WORKER_LOST,
+        ReasonCode.WORKTREE_FAILED,
+        ReasonCode.SPAWN_FAILED,
+        ReasonCode.FILTER_FAILED,
+        ReasonCode.CANCELLED,
+    }
 )
 """Codes, and faults of the same spelling, of a command that was not run to an end of its own."""
 
-NOT_BEGUN: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.PREPARE_FAILED, ReasonCode.SPAWN_FAILED})
+NOT_BEGUN: Final = frozenset(
+    {
+        ReasonCode.WORKTREE_FAILED,
+        ReasonCode.PREPARE_FAILED,
+        ReasonCode.SPAWN_FAILED,
+        ReasonCode.FILTER_FAILED,
+    }
+)
 """Codes, and faults of the same spelling, of a command that was not begun."""
 
 _WORD_LENGTH: Final = 200

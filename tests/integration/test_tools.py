@@ -451,3 +451,31 @@ def check_nothing_is_left(base: GitRepo, folder: Path) -> None:
     with closing(sqlite3.connect(base.path / ".git" / "maingate" / "maingate.db")) as database:
         for table, is_open in queries.items():
             assert database.execute(f"SELECT count(*) FROM {table} WHERE {is_open}").fetchone() == (0,), table
+
+
+def test_what_a_tool_leaves_goes_through_the_filters_of_the_person(
+    base: GitRepo, tmp_path: Path, hermetic_environment: Path
+) -> None:
+    """The gate sees what is shown, the branch gets what is stored; a filter that is missing blames nobody."""
+    rotate = "tr a-z n-za-m"
+    (hermetic_environment / ".gitconfig").write_text(
+        f'[filter "crypt"]\n\tclean = {rotate}\n\tsmudge = {rotate}\n\trequired = true\n'
+    )
+    base.commit({".gitattributes": "*.secret filter=crypt\n*.bin filter=lfs\n"}, "attributes")
+    tool = {"run": a_tool(tmp_path, "pathlib.Path(prompt).write_text('secret\\n')")}
+    gates = {"shown": {"run": "test ! -e a.secret || grep -qx secret a.secret"}}
+
+    done = run(
+        base,
+        {"maker": tool},
+        {},
+        gates=gates,
+        workstreams={
+            "a": {"tasks": {"t": {"tool": "maker", "prompt": "a.secret"}}},
+            "b": {"tasks": {"t": {"tool": "maker", "prompt": "b.bin", "max_retries": 3}}},
+        },
+    )
+
+    assert (done.state, done.code("b/t")) == ("failed", "filter_failed")
+    assert content(base, "a.secret") == "frperg"
+    assert "b.bin" not in base.git("ls-tree", "--name-only", "main").splitlines()

@@ -97,6 +97,7 @@ def run_git(
     check: bool = True,
     timeout: float | None = None,
     persons_config: bool = False,
+    runs_programs: bool = False,
     keep_open: Sequence[int] = (),
 ) -> GitResult:
     """Run one git command to its end, in a process group of its own.
@@ -114,6 +115,8 @@ def run_git(
         check: Whether to raise when the exit code is not 0; otherwise the caller checks it.
         timeout: Seconds after which the command is ended; None for no limit.
         persons_config: Read the user's and the machine's configuration too; hooks and signing stay off.
+        runs_programs: The command may run programs of the user's, such as filters: they must not ask at a
+            terminal.
         keep_open: Descriptors that the command inherits, and so holds for as long as it lives.
 
     Raises:
@@ -121,6 +124,7 @@ def run_git(
     """
     environment = git_environment(persons_config=persons_config, extra=env)
     environment |= _place(git_dir, cwd)
+    is_apart = persons_config or runs_programs  # filters must not ask at a terminal: no person would answer
     try:
         words = ["git", *_options(persons_config=persons_config), *args]
         with subprocess.Popen(
@@ -131,8 +135,8 @@ def run_git(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=keep_open,
-            start_new_session=persons_config,  # filters must not ask at a terminal: no person would answer
-            process_group=None if persons_config else 0,
+            start_new_session=is_apart,
+            process_group=None if is_apart else 0,
         ) as process:
             result = _finished(process, input or b"", timeout)
     except FileNotFoundError as error:

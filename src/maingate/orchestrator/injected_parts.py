@@ -16,6 +16,7 @@ from maingate.db.dao import patches
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
 from maingate.db.transition_log import TransitionLog
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.repository import Repository
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.job_maker import JobMaker
@@ -49,6 +50,7 @@ class Dependencies:
         committed: Called in the loop after each commit; it only sets a flag (``monitoring.hooks``).
         versions: Versions of programs that gates declare; None when they are still to be read.
         trace: The trace that programs are told of; None when none is exported.
+        drivers: The filters of the user and of the repository.
         parts: The factory of its parts.
     """
 
@@ -69,6 +71,7 @@ class Dependencies:
     committed: Callable[[], None] = lambda: None
     versions: Mapping[str, Sequence[str]] | None = None
     trace: RunTrace | None = None
+    drivers: FilterDrivers = NONE
     parts: "PartsFactory" = field(default_factory=lambda: PartsFactory())  # noqa: PLW0108 - the class comes later
 
 
@@ -92,6 +95,7 @@ class PartsFactory:
             slots_dir=deps.slots,
             locks_dir=deps.locks,
             source_git_dir=deps.repository.git_dir,
+            drivers=deps.drivers,
             artifacts=Artifacts(deps.logs),
             observer=observer,
             environment=deps.environment,
@@ -105,7 +109,13 @@ class PartsFactory:
         if versions is None:
             versions = program_versions.read_versions(plan.gates, deps.environment)
         return JobMaker(
-            plan, deps.settings, deps.repository, deps.environment, versions=versions, trace=deps.trace
+            plan,
+            deps.settings,
+            deps.repository,
+            deps.environment,
+            versions=versions,
+            trace=deps.trace,
+            drivers=deps.drivers,
         )
 
     def health(self, deps: Dependencies, *, target: str, base: str) -> SharedResources:

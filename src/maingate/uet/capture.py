@@ -51,10 +51,12 @@ class Captured:
         bytes: Size of the patch; 0 when there is none.
         problem: Why it is not the whole work of the tool, or must not be used: a sentence for people. Empty
             when there is nothing to say; otherwise the patch has what could be saved.
+        fault: The reason's code where the problem is not the tool's, such as ``filter_failed``; else empty.
     """
 
     bytes: int = 0
     problem: str = ""
+    fault: str = ""
 
 
 def too_big(limit: int) -> str:

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import Final
 
 from maingate.git.checkout_conversion import checkout_conversion
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.repository import Repository
 from maingate.plan.definitions import GateDefinition
 from maingate.plan.model import Plan
@@ -57,6 +58,7 @@ class VerdictKeys:
         environment: The variables that gates get.
         confirm: Whether a failure is tried once more before it counts.
         versions: The words of the programs that a gate declares the versions of, by its name.
+        drivers: The filters that trees are written by.
     """
 
     def __init__(
@@ -68,13 +70,14 @@ class VerdictKeys:
         environment: Mapping[str, str],
         confirm: bool,
         versions: Mapping[str, Sequence[str]],
+        drivers: FilterDrivers = NONE,
     ) -> None:
         self._repository = repository
         self._plan = plan
         ground = {
             "version": KEY_VERSION,
             "machine": machine(),
-            "conversion": checkout_conversion(environment),
+            "conversion": checkout_conversion(environment, drivers),
             "environment": {
                 name: value
                 for name, value in environment.items()

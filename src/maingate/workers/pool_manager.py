@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from maingate.errors import WorkerError
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.ids import UetWorkerId
 from maingate.uet.process.environment import allowed_environment
 from maingate.workers.artifacts import Artifacts
@@ -42,6 +43,7 @@ class PoolManager:
         slots_dir: Where the slots of this repository are; made when it is missing.
         locks_dir: Where their locks are; made when it is missing.
         source_git_dir: The repository's common git directory.
+        drivers: The filters that take part when files are written, and patches taken.
         artifacts: Where logs and patches of jobs are.
         observer: Told of the workers' states.
         environment: The environment of workers and gates. Defaults to what ``allowed_environment`` allows.
@@ -62,6 +64,7 @@ class PoolManager:
         slots_dir: Path,
         locks_dir: Path,
         source_git_dir: Path,
+        drivers: FilterDrivers = NONE,
         artifacts: Artifacts,
         observer: PoolObserver | None = None,
         environment: Mapping[str, str] | None = None,
@@ -81,6 +84,7 @@ class PoolManager:
             slots_dir=slots_dir.absolute(),
             locks_dir=locks_dir.absolute(),
             source_git_dir=source_git_dir.absolute(),
+            drivers=drivers,
             artifacts=artifacts,
             environment=allowed_environment(os.environ) if environment is None else dict(environment),
             capabilities=self._capabilities,

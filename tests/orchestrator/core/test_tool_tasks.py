@@ -93,8 +93,14 @@ class Workshop(World):
         play = plays[number] if number < len(plays) else GOOD
         self.bad = {**self.bad, task.label: play if play in {"red", "conflict"} else ""}
         ended = self.tool_run(core, task.id, effect.attempt)
-        ends = {"failed": ToolEnd.FAILED, "lost": ToolEnd.LOST, "limited": ToolEnd.LIMITED}
-        reason = Reason(code=ReasonCode.TOOL_FAILED, message=play)
+        ends = {
+            "failed": ToolEnd.FAILED,
+            "unfiltered": ToolEnd.FAILED,
+            "lost": ToolEnd.LOST,
+            "limited": ToolEnd.LIMITED,
+        }
+        code = ReasonCode.FILTER_FAILED if play == "unfiltered" else ReasonCode.TOOL_FAILED
+        reason = Reason(code=code, message=play)
         if play in ends:
             return ToolEnded(
                 task=task.id,
@@ -183,6 +189,15 @@ def test_attempts_are_counted(play: str) -> None:
     assert world.attempts["a/t"] == 3
     assert by_label(core, "a/t").state is TaskState.FAILED
     assert core.run.state is RunState.FAILED
+
+
+def test_a_tool_is_not_asked_again_where_a_filter_failed() -> None:
+    """Another attempt would cost as much and be stored no better; its breaker stays closed."""
+    plays = {"a/t": ["unfiltered"] * 9}
+    world = Workshop(plan=plan_of({"t": a_task(max_retries=2)}), bad={}, seed=1, plays=plays)
+    core = world.run()
+    assert world.attempts["a/t"] == 1
+    assert by_label(core, "a/t").state is TaskState.FAILED
 
 
 def test_neither_a_lost_worker_nor_a_provider_that_refuses_burns_an_attempt() -> None:

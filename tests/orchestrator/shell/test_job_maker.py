@@ -8,6 +8,7 @@ import pytest
 
 from maingate.commits import Tip
 from maingate.git import checkout_conversion
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.repository import Repository
 from maingate.orchestrator.shell.job_maker import JobMaker
 from maingate.plan.definitions import GateDefinition
@@ -53,6 +54,7 @@ class Keys:
         settings: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         versions: Sequence[str] = (),
+        drivers: FilterDrivers = NONE,
         revision: str = "HEAD~2",
     ) -> str:
         """Return the key."""
@@ -64,6 +66,7 @@ class Keys:
             {**ENVIRONMENT, **(environment or {})},
             environ={},
             versions={name: versions},
+            drivers=drivers,
         )
         commit = self._repository.resolve_commit(revision)
         return jobs.keys.key(name, commit, self._repository.tree_of(commit))
@@ -120,6 +123,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "one more variable": {"environment": {"LC_ALL": "C"}},
     "the version of a program": {"versions": ["Python 3.14.0"]},
     "the tree": {"revision": "HEAD"},
+    "a filter": {"drivers": FilterDrivers((("filter.x.smudge", "cat"),))},
 }
 
 

@@ -8,6 +8,7 @@ from maingate.orchestrator.core.events import ToolEnd, ToolEnded
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.tool_use import ToolUse
 from maingate.orchestrator.core.turn import Turn
+from maingate.reasons import ReasonCode
 from maingate.state.task import TaskState
 
 
@@ -38,6 +39,9 @@ class ToolEndings:
                 self._tools.released(task)
                 self._tools.rest(task, event.seconds)
                 self._attempts.put_off(task, event.reason, event.seconds)
+            case ToolEnd.FAILED if event.reason.code is ReasonCode.FILTER_FAILED:
+                self._tools.released(task)
+                self._attempts.give_up(task, event.reason)
             case ToolEnd.FAILED:
                 self._tools.failed(task, event.reason)
                 self._attempts.tool_failed(task, event.reason, trigger="execution_failed")

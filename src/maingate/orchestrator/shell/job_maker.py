@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from maingate.commits import Tip
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.repository import Repository
 from maingate.orchestrator.core.effect_inputs import TaskInput
 from maingate.plan.definitions import GateDefinition, ToolDefinition
@@ -32,6 +33,7 @@ class JobMaker:
         environ: Where the secrets are that only the tools which name them may see.
         versions: The words of the programs that a gate declares the versions of, by its name.
         trace: The trace that gates, commands and tools are told of; None when none is exported.
+        drivers: The filters that trees are written by.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class JobMaker:
         environ: Mapping[str, str] = os.environ,
         versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
         trace: RunTrace | None = None,
+        drivers: FilterDrivers = NONE,
     ) -> None:
         self._trace = trace
         self._environ = environ
@@ -63,6 +66,7 @@ class JobMaker:
             environment=environment,
             confirm=settings.confirm_failures,
             versions=versions,
+            drivers=drivers,
         )
 
     def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: str, *, urgent: bool) -> Job:

@@ -175,7 +175,8 @@ def _fault_of(report: "ToolReport", outcome: CommandResult) -> _Fault | None:
     if not outcome.passed or report.failure == "failed":
         return _Fault(outcome="failed", message=outcome.message or report.message)
     if problem or captured is None:
-        return _Fault(outcome="failed", message=problem)
+        code = ReasonCode(captured.fault) if captured and captured.fault else ReasonCode.TOOL_FAILED
+        return _Fault(outcome="failed", message=problem, code=code)
     return None if captured.bytes else _Fault(outcome="failed", message="the tool changed nothing")
 
 

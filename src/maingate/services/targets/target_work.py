@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from maingate.db.transition_log import TransitionLog
+from maingate.git.filter_drivers import read_drivers
 from maingate.ids import LeaseHolder
 from maingate.orchestrator.injected_parts import Dependencies
 from maingate.repository_context import RepositoryContext
@@ -79,6 +80,7 @@ class TargetWork:
             environment=allowed_environment(os.environ, settings.env_allow),
             workers=workers or settings.workers,
             fence=partial(self.holds.fence, holder),
+            drivers=read_drivers(context.repository.git_dir, context.repository.root),
         )
 
     def run(self, holder: LeaseHolder, worker: Worker, work: Coroutine[Any, Any, Result]) -> Result:

@@ -62,7 +62,7 @@ class CommandResult:
         timed_out: ``wall``, ``idle`` or ``cpu`` when that time was up; None otherwise.
         cancelled: It was told to stop because its result is not wanted any more.
         fault: Why this is no verdict: ``missing_program``, ``signal``, ``out_of_memory``, ``spawn_failed``,
-            ``prepare_failed``, ``worktree_failed``; None otherwise.
+            ``prepare_failed``, ``worktree_failed``, ``filter_failed``; None otherwise.
         message: A sentence about what happened; empty when it passed.
         seconds: Wall time it took.
         output_bytes: How much it printed; the log may hold less.

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Final
 
+from maingate.errors import FilterError, GitError
 from maingate.git.command import run_git
+from maingate.git.filter_drivers import FILTER_TIMEOUT, FilterDrivers, is_filter_failure
 from maingate.system.removal import remove
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, leave_only, make_repository
 from maingate.uet.worktree.untouched_paths import content_of
@@ -25,10 +27,11 @@ class Control:
         folder: Where it is.
         tree: The work tree that it moves.
         source: The common git directory of the repository whose objects are borrowed.
+        drivers: The filters that files are written by.
     """
 
-    def __init__(self, folder: Path, tree: Path, source: Path) -> None:
-        self.folder, self._tree, self._source = folder, tree, source
+    def __init__(self, folder: Path, tree: Path, source: Path, drivers: FilterDrivers) -> None:
+        self.folder, self._tree, self._source, self._drivers = folder, tree, source, drivers
 
     def make(self) -> None:
         """Create it, empty."""
@@ -67,8 +70,25 @@ class Control:
 
         Raises:
             GitError: It could not.
+            FilterError: A filter failed.
         """
         env = {"GIT_WORK_TREE": str(self._tree), "GIT_INDEX_FILE": str(self.folder / "index")}
         words = ("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules", commit)
-        run_git(*words, git_dir=self.folder, cwd=self._tree, env=env)
+        filters = self._drivers.variables()
+        if not filters:
+            run_git(*words, git_dir=self.folder, cwd=self._tree, env=env)
+            return self.index()
+        try:
+            run_git(
+                *words,
+                git_dir=self.folder,
+                cwd=self._tree,
+                env=env | filters,
+                timeout=FILTER_TIMEOUT,
+                runs_programs=True,
+            )
+        except GitError as error:
+            if error.exit_code is None or is_filter_failure(error.stderr or ""):
+                raise FilterError(f"a filter of git's configuration failed: {error}") from error
+            raise
         return self.index()

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.system.removal import kind_of, remove
 from maingate.uet.worktree.untouched_paths import content_of
 
@@ -23,10 +24,11 @@ class Scratch:
 
     Args:
         folder: Where it is; made anew when a job has left anything in it.
+        drivers: The filters that a job's own git finds configured, as that of the person does.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, drivers: FilterDrivers = NONE) -> None:
+        self.folder, self._config = folder, _GATES_CONFIG + drivers.as_config()
         self.prompt = folder / "prompt.md"
 
     def environment(self) -> dict[str, str]:
@@ -51,7 +53,7 @@ class Scratch:
         remove(os.fsencode(self.folder))
         (self.folder / "tmp").mkdir(parents=True, mode=0o700)
         (self.folder / "gitconfig").touch(mode=0o600)
-        (self.folder / "gitconfig").write_text(_GATES_CONFIG)
+        (self.folder / "gitconfig").write_bytes(os.fsencode(self._config))
 
     def sweep(self) -> None:
         """Remove all that a job has left in it.
@@ -72,5 +74,5 @@ class Scratch:
             and kind_of(temporary) == stat.S_IFDIR | stat.S_IRWXU
             and not os.listdir(temporary)
             and kind_of(config) == stat.S_IFREG | stat.S_IRUSR | stat.S_IWUSR
-            and content_of(config) == _GATES_CONFIG.encode()
+            and content_of(config) == os.fsencode(self._config)
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maingate.faultpoints import reach
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.index_attributes import attribute_files
 from maingate.system.removal import all_below, are_folders, remove
 from maingate.uet.worktree.control_repository import Control
@@ -36,18 +37,20 @@ class SlotTree:
     Args:
         slot_dir: The slot's folder; made when it is missing, reused when it is there.
         source: The common git directory of the repository whose objects are borrowed.
+        drivers: The filters that files are written by.
     """
 
-    def __init__(self, slot_dir: Path, source: Path) -> None:
+    def __init__(self, slot_dir: Path, source: Path, drivers: FilterDrivers = NONE) -> None:
         self.path, self._slot_dir, self._source = slot_dir / "tree", slot_dir, source
         self.preparation = Preparation(slot_dir, self.path, source)
         self.index: bytes | None = None
         """The index that the last checkout left."""
-        self._control = Control(slot_dir / "control", self.path, source)
+        self._control = Control(slot_dir / "control", self.path, source, drivers)
         self.note = os.fsencode(slot_dir / "slot.json")
         self._has_begun = False
         self._manifest: TreeManifest | None = None
         self._ways: list[object] = []
+        self._filters = drivers.to_text()
         self._placed = ""
         self._place: WantedTree | None = None
         self._untouched: UntouchedPaths | None = None
@@ -58,6 +61,7 @@ class SlotTree:
 
         Raises:
             GitError: Git could not write it.
+            FilterError: A filter failed.
             OSError: Something could not be read, written or removed.
             OwnerChangedError: A job gave files of it to another user.
             CopyBrokenError: The copy of what is kept is not as it was taken.
@@ -119,7 +123,7 @@ class SlotTree:
         self._show_repository(wanted, self.index)
         manifest.track(wanted.tracked if wanted.is_shared else ())
         manifest.survey()
-        self._placed, self._ways = copy, wanted.ways
+        self._placed, self._ways = copy, self._ways_of(wanted)
         is_proven = not wanted.is_strict or self._outwait(manifest.newest)
         self._manifest = manifest if is_proven else None
         is_untouched = is_untouched and was_there and before == self.index
@@ -130,13 +134,16 @@ class SlotTree:
         if not self.is_sound():
             self._build()
         manifest, self._manifest = self._manifest, None
-        if manifest is not None and self._ways == wanted.ways and self._placed in ("", copy):
+        if manifest is not None and self._ways == self._ways_of(wanted) and self._placed in ("", copy):
             return manifest
         self.index, self._placed = None, ""
         self.preparation.forget_tree()
         remove(os.fsencode(self.path))
         self.path.mkdir()
         return TreeManifest(os.fsencode(self.path), wanted.left_alone, is_strict=wanted.is_strict)
+
+    def _ways_of(self, wanted: WantedTree) -> list[object]:
+        return [*wanted.ways, self._filters]
 
     def _outwait(self, newest: int) -> bool:
         """Wait until no change can bear that time; a time that was waited for once is past."""
@@ -166,7 +173,7 @@ class SlotTree:
         manifest = TreeManifest(os.fsencode(self.path), wanted.left_alone, is_strict=wanted.is_strict)
         try:
             index = self._control.index()
-            if note["ways"] != wanted.ways or hashlib.sha256(index).hexdigest() != note["index"]:
+            if note["ways"] != self._ways_of(wanted) or hashlib.sha256(index).hexdigest() != note["index"]:
                 return
             manifest.track([path.encode("latin-1") for path in note["tracked"]])
             manifest.load(note["tree"])

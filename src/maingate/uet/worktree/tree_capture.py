@@ -1,9 +1,10 @@
 """Capture the patch of a tool from the tree that it leaves, trusting nothing that it touched.
 
 The difference between the base commit and the work tree is taken by git in a repository made for that moment:
-an empty configuration, an index read from the base, no hooks, no filters, no drivers. Changes of the tool to
-``tree/.git`` (commits of its own, another HEAD, configuration, hooks, nothing left of it) do not matter: the
-tree counts, and commits are a way to get there. Put aside first is all that git would stumble over: pipes and
+an empty configuration but for the filters of the user and of the repository (``git.filter_drivers``), the
+index of the checkout, no hooks. Changes of the tool to ``tree/.git`` (commits of its own, another HEAD,
+configuration, hooks, nothing left of it) do not matter: the tree counts, and commits are a way to get there.
+Put aside first is all that git would stumble over: pipes and
 sockets, which it would wait for, and the ``.git`` of nested repositories, which it would record as a
 submodule and whose configuration it would obey.
 
@@ -20,16 +21,17 @@ import contextlib
 import os
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from maingate.errors import GitError
 from maingate.git.command import run_git
+from maingate.git.filter_drivers import NONE, FilterDrivers, filters_of, is_filter_failure
 from maingate.system.removal import remove, unlock
 from maingate.uet.capture import CAPTURE_TIMEOUT, LEAKS, Capture, Captured, too_big
 from maingate.uet.leaked_secrets import blot_leaked
-from maingate.uet.worktree.checkout_index import untouched
+from maingate.uet.worktree.checkout_index import without_touched
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
 from maingate.uet.worktree.tree_survey import Survey, survey
@@ -50,8 +52,11 @@ _DIFF: Final = (
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
-_AS_IT_IS: Final = b"* !text !eol !crlf !ident !filter !working-tree-encoding\n"
+_AS_IT_IS: Final = b"* !text !eol !crlf !ident !working-tree-encoding\n"
+_FILES: Final = frozenset({b"100644", b"100755"})
 _SHOWN: Final = 3
+_LATER: Final = 86400
+"""Seconds by which an index is younger than all that it tells of."""
 _LONGEST_SHOWN: Final = 200
 
 
@@ -66,6 +71,7 @@ class Ground:
         index: The content of the index that the checkout of the base left.
         keep: Paths that are no part of any patch.
         since: The time of the file system, in nanoseconds, at which the tool began.
+        drivers: The filters by which content is stored.
     """
 
     tree: Path
@@ -74,6 +80,7 @@ class Ground:
     index: bytes
     keep: KeepRules
     since: int
+    drivers: FilterDrivers = NONE
 
 
 def capture_apart(
@@ -115,7 +122,7 @@ def capture_tree(ground: Ground, wanted: Capture, diff: Path, *, secrets: Collec
         problems = taking.problems
     except (GitError, OSError, ValueError) as error:
         problems = [*taking.problems, f"what the tool left could not be taken: {error}"]
-    return _settled(wanted, diff, problems, secrets)
+    return replace(_settled(wanted, diff, problems, secrets), fault=taking.fault)
 
 
 def _settled(wanted: Capture, diff: Path, problems: list[str], secrets: Collection[str]) -> Captured:
@@ -144,17 +151,26 @@ class _Taking:
         self._deadline = time.monotonic() + CAPTURE_TIMEOUT
         self._aside = 0
         self.problems: list[str] = []
+        self.fault = ""
 
     def take(self) -> None:
         """Write the patch."""
         found = survey(self._top, self._ground.keep, since=self._ground.since)
-        self._git("read-tree", self._ground.commit)
+        self._write_index()
         self._clear(found)
         self._add(self._excluded(found))
-        self._restore_untouched()
+        self._drop_unfiltered()
         self._diff.parent.mkdir(exist_ok=True)
         self._diff.unlink(missing_ok=True)
         self._git(*_DIFF, f"--output={self._diff.absolute()}", self._ground.commit, "--")
+
+    def _write_index(self) -> None:
+        """Write the index of the base; git believes its stamps, for none is of a second that is not over."""
+        index = without_touched(self._ground.tree, self._ground.index, since=self._ground.since)
+        path = self._ground.git_dir / "index"
+        path.write_bytes(index)
+        later = time.time() + _LATER
+        os.utime(path, (later, later))
 
     def _clear(self, found: "Survey") -> None:
         """Move away all that git must not meet; it is a problem where it hides something from the patch."""
@@ -181,6 +197,7 @@ class _Taking:
         if sum(size for _, size in found.touched) <= self._wanted.max_bytes:
             return []
         wanted = set(self._not_ignored([path for path, _ in found.touched]))
+        wanted -= self._filters_of(wanted).keys()  # their stored content may be small
         touched = sorted((size, path) for path, size in found.touched if path in wanted)
         left_out, room = [], self._wanted.max_bytes
         for size, path in touched:
@@ -193,7 +210,7 @@ class _Taking:
         return left_out
 
     def _add(self, left_out: Sequence[bytes]) -> None:
-        specs = b"\0".join([b":(top)", *(b":(top,exclude,literal)" + path for path in left_out)])
+        specs = _specs(left_out)
         words = ("add", "-A", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
         try:
             self._git(*words, given=specs)
@@ -201,31 +218,46 @@ class _Taking:
             if error.exit_code is None:
                 raise
             self.problems.append(f"git could not take all that the tool left: {_said(error)}")
+            if is_filter_failure(error.stderr or ""):
+                self.fault = "filter_failed"
+                specs = _specs([*left_out, *self._filtered()])
             (self._ground.git_dir / "info").mkdir(exist_ok=True)
             (self._ground.git_dir / "info" / "attributes").write_bytes(_AS_IT_IS)
             self._git(*words, given=specs, check=False)
 
-    def _restore_untouched(self) -> None:
-        """Restore in the index files that the tool did not touch, though git would write them otherwise.
-
-        Where attributes convert line ends and the base holds others, every checkout looks changed.
-        """
+    def _drop_unfiltered(self) -> None:
+        """Restore in the index what should have gone through a missing filter: it is raw content."""
         raw = self._git("diff-index", "--cached", "--raw", "-z", "--no-renames", self._ground.commit)
         fields = raw.split(b"\0")
         changed = {
             path: (old_mode, old_id)
             for head, path in zip(fields[::2], fields[1::2], strict=False)
-            for old_mode, new_mode, old_id, _, kind in [head.removeprefix(b":").split(b" ")]
-            if kind == b"M" and old_mode == new_mode
+            for old_mode, new_mode, old_id, *_ in [head.removeprefix(b":").split(b" ")]
+            if new_mode in _FILES
         }
-        if not changed:
+        filters = self._filters_of(changed)
+        missing = {path: name for path, name in filters.items() if name not in self._ground.drivers.drivers}
+        if not missing:
             return
-        lines = [
-            b"%s %s\t%s\0" % (*changed[path], path)
-            for path in untouched(self._ground.tree, self._ground.index, changed, since=self._ground.since)
-        ]
-        if lines:
-            self._git("update-index", "-z", "--index-info", given=b"".join(lines))
+        self.fault = "filter_failed"
+        names = listed(sorted(set(missing.values())), _SHOWN)
+        self._complain(
+            f"git's configuration has no filter {names}, which .gitattributes asks for", [*missing]
+        )
+        lines = [b"%s %s\t%s\0" % (*changed[path], path) for path in missing]
+        self._git("update-index", "-z", "--index-info", given=b"".join(lines))
+
+    def _filtered(self) -> list[bytes]:
+        """Return the changed paths that a filter stores."""
+        changed = self._git("ls-files", "-z", "--modified", "--others", "--exclude-standard").split(b"\0")
+        return [*self._filters_of(set(changed) - {b""})]
+
+    def _filters_of(self, paths: Collection[bytes]) -> dict[bytes, str]:
+        """Return the driver of each path that has one."""
+        if not paths:
+            return {}
+        given = b"\0".join(paths) + b"\0"
+        return filters_of(self._git("check-attr", "-z", "--stdin", "filter", given=given))
 
     def _not_ignored(self, paths: Sequence[bytes]) -> list[bytes]:
         if not paths:
@@ -247,6 +279,7 @@ class _Taking:
     def _git(self, *words: str, given: bytes | None = None, check: bool = True) -> bytes:
         ground = self._ground
         env = {"GIT_WORK_TREE": str(ground.tree), "GIT_INDEX_FILE": str(ground.git_dir / "index")}
+        env |= ground.drivers.variables()
         left = max(1.0, self._deadline - time.monotonic())
         return run_git(
             *(*_SETTINGS, *words),
@@ -256,7 +289,13 @@ class _Taking:
             input=given,
             check=check,
             timeout=left,
+            runs_programs=True,
         ).stdout
+
+
+def _specs(left_out: Sequence[bytes]) -> bytes:
+    """Return the pathspecs of all but some paths."""
+    return b"\0".join([b":(top)", *(b":(top,exclude,literal)" + path for path in left_out)])
 
 
 def _said(error: GitError) -> str:

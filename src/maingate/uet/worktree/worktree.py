@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import GitError, WorktreeError
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.system.removal import are_folders, remove
 from maingate.uet.capture import Capture, Captured
 from maingate.uet.worktree.keep_rules import KeepRules
@@ -44,13 +45,15 @@ class Worktree:
     Args:
         slot_dir: The slot's folder; made when it is missing, reused when it is there.
         source_git_dir: The common git directory of the repository whose objects are borrowed.
+        drivers: The filters of its user and of the repository.
     """
 
-    def __init__(self, slot_dir: Path, source_git_dir: Path) -> None:
+    def __init__(self, slot_dir: Path, source_git_dir: Path, drivers: FilterDrivers = NONE) -> None:
         self.slot_dir, self._source = slot_dir.absolute(), source_git_dir.absolute()
-        self._tree = SlotTree(self.slot_dir, self._source)
+        self._drivers = drivers
+        self._tree = SlotTree(self.slot_dir, self._source, drivers)
         self.tree = self._tree.path
-        self._scratch = Scratch(self.slot_dir / "scratch")
+        self._scratch = Scratch(self.slot_dir / "scratch", drivers)
         self._asked: WantedTree | None = None
         self._wanted: WantedTree | None = None
 
@@ -67,6 +70,7 @@ class Worktree:
             prepared_for: The key of the command and state that prepare the tree; empty when none does.
 
         Raises:
+            FilterError: A filter failed.
             WorktreeError: It could not be done, not even in a slot built anew.
         """
         try:
@@ -180,7 +184,13 @@ class Worktree:
             return Captured(problem="the tool removed or replaced the worktree itself")
         git_dir, rules = self.slot_dir / "capture", KeepRules(keep)
         ground = Ground(
-            tree=self.tree, git_dir=git_dir, commit=commit, index=self._tree.index, keep=rules, since=since
+            tree=self.tree,
+            git_dir=git_dir,
+            commit=commit,
+            index=self._tree.index,
+            keep=rules,
+            since=since,
+            drivers=self._drivers,
         )
         return capture_apart(ground, wanted, diff, source=self._source, secrets=secrets)
 

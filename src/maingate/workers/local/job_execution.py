@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from maingate.errors import WorktreeError
+from maingate.errors import FilterError, WorktreeError
 from maingate.uet.capture import STDOUT, Capture, Captured
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
@@ -44,7 +44,8 @@ def execute(
         outcome = _JobExecution(job, worktree, artifacts, watch).run()
     except WorktreeError as error:
         message = "; ".join(filter(None, (str(error), _removed(worktree))))
-        return CommandResult(passed=False, fault="worktree_failed", message=message)
+        fault = "filter_failed" if isinstance(error, FilterError) else "worktree_failed"
+        return CommandResult(passed=False, fault=fault, message=message)
     try:
         worktree.sweep()
     except WorktreeError as error:

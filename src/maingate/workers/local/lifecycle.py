@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import WorkerError
+from maingate.git.filter_drivers import FilterDrivers
 from maingate.ids import UetWorkerId, new_id
 from maingate.state.worker import WorkerState
 from maingate.system.process_table import started
@@ -46,6 +47,7 @@ class Staffing:
         slots_dir: Where the slots of this repository are; made when it is missing.
         locks_dir: Where their locks are; made when it is missing.
         source_git_dir: The repository's common git directory.
+        drivers: The filters that take part when files are written, and patches taken.
         artifacts: Where logs and patches of jobs are.
         environment: All of the environment of workers and gates.
         capabilities: The abilities of the workers.
@@ -59,6 +61,7 @@ class Staffing:
     slots_dir: Path
     locks_dir: Path
     source_git_dir: Path
+    drivers: FilterDrivers
     artifacts: Artifacts
     environment: Mapping[str, str]
     capabilities: frozenset[str]
@@ -202,6 +205,7 @@ class WorkerLifecycle:
         return WorkerProcess(
             slot_dir=member.slot.path,
             source_git_dir=self._staffing.source_git_dir,
+            drivers=self._staffing.drivers,
             artifacts=self._staffing.artifacts,
             heartbeat=max(self._staffing.heartbeat / _HEARTBEATS_PER_INTERVAL, _QUICKEST_HEARTBEAT),
             locks=member.slot.locks,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import WorkerProtocolError, WorktreeError
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.system.process_tree import adopt_orphans, die_with_parent
 from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.artifacts import Artifacts
@@ -150,7 +151,7 @@ class ControlLine:
 def main(arguments: Sequence[str]) -> int:
     """Serve jobs until told to end; returns the exit code."""
     try:
-        slot, source, artifacts, heartbeat, parent = _read(arguments)
+        worktree, artifacts, heartbeat, parent = _read(arguments)
     except (KeyError, ValueError):
         sys.stderr.write(f"{__doc__}\n")
         return _USAGE
@@ -162,7 +163,6 @@ def main(arguments: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     incoming, outgoing = _take_over_standard_streams()
     line = ControlLine(incoming=incoming, outgoing=outgoing, wakeup=wakeup, heartbeat=heartbeat)
-    worktree = Worktree(slot, source)
     end_strays(str(worktree.slot_dir))
     line.send(Ready(pid=os.getpid()))
     with line.beating():
@@ -182,13 +182,14 @@ def _leave(worktree: Worktree) -> None:
         sys.stderr.write(f"{error}\n")
 
 
-def _read(arguments: Sequence[str]) -> tuple[Path, Path, Artifacts, float, int]:
+def _read(arguments: Sequence[str]) -> tuple[Worktree, Artifacts, float, int]:
     """Read the options by hand: argparse costs a tenth of the start."""
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
     parent = int(given.get("--parent", "0"))
     artifacts = Artifacts(Path(given["--artifacts"]))
     heartbeat = float(given.get("--heartbeat", "5"))
-    return Path(given["--slot"]), Path(given["--source"]), artifacts, heartbeat, parent
+    drivers = FilterDrivers.from_text(given["--filters"]) if "--filters" in given else NONE
+    return Worktree(Path(given["--slot"]), Path(given["--source"]), drivers), artifacts, heartbeat, parent
 
 
 def _end_on_signals() -> int:

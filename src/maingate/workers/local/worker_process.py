@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import WorkerProtocolError
+from maingate.git.filter_drivers import FilterDrivers
 from maingate.system.process_tree import end_tree
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local.fork_server import ForkServer
@@ -29,6 +30,7 @@ class WorkerProcess:
     Args:
         slot_dir: The slot it works in.
         source_git_dir: The repository whose commits it checks out.
+        drivers: The filters that take part.
         artifacts: Where logs and patches of its jobs are.
         heartbeat: Seconds between its signs of life.
         locks: Descriptors of the slot's locks; the worker holds them too, so that the slot stays taken until
@@ -43,6 +45,7 @@ class WorkerProcess:
         *,
         slot_dir: Path,
         source_git_dir: Path,
+        drivers: FilterDrivers,
         artifacts: Artifacts,
         heartbeat: float,
         locks: Sequence[int],
@@ -61,6 +64,7 @@ class WorkerProcess:
             "--source": str(source_git_dir),
             "--artifacts": str(artifacts.folder),
             "--heartbeat": str(heartbeat),
+            "--filters": drivers.to_text(),
         }
         theirs, ours = _pipes()
         try:

@@ -1,0 +1,152 @@
+"""The filter drivers (gitattributes) that a user and a repository have configured, such as git-lfs.
+
+A filter decides the content that is stored. Without it, a tool's patch would store the raw content of a large
+or a secret file, and gates would see pointers. So the git that writes slots and takes patches has the drivers
+of the user and of the repository, and no others: they are read once, before anything runs. Nothing that a
+tool or a gate writes is among them.
+
+A driver runs at the top of the person's working tree, on the person's git directory and configuration, as it
+does for a `git add` there: it finds its keys and its store, and a script of the working tree is the person's,
+never the one that a tool has left. It gets the content on standard input.
+
+A driver that fails is an error, also where the configuration does not require it: git would store the raw
+content. Standard library and few modules of ``git`` only: a UET worker process imports this.
+"""
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from maingate.git.command import run_git
+
+_NAME: Final = re.compile(r"filter\..+\.(clean|smudge|process|required)", re.DOTALL)
+_OF_PERSON: Final = (
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
+    *("HOME", "XDG_CONFIG_HOME"),
+)
+"""Variables by which a program finds the person's configuration."""
+_OF_MAINGATE: Final = (
+    *("GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_CEILING_DIRECTORIES", "GIT_ATTR_NOSYSTEM"),
+    *("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"),
+    *("GIT_NO_REPLACE_OBJECTS", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_DEFAULT_HASH"),
+)
+"""Variables of Maingate's own git, which a filter does not get."""
+
+_FAILURE: Final = re.compile(r"(?:clean|smudge) filter .* failed|external filter .* failed|filter-process")
+FILTER_TIMEOUT: Final = 600.0
+"""Seconds that writing the files of a commit may take where filters take part."""
+
+
+@dataclass(frozen=True)
+class FilterDrivers:
+    """The drivers that are configured.
+
+    Args:
+        settings: Name and value of each setting of a driver, in git's order: of equal names the last counts.
+        place: Shell commands that lead to where the drivers run.
+    """
+
+    settings: tuple[tuple[str, str], ...] = ()
+    place: str = ""
+
+    @cached_property
+    def drivers(self) -> Mapping[str, Mapping[str, str]]:
+        """The drivers by name, each with its settings; one without a program changes nothing."""
+        found: dict[str, dict[str, str]] = {}
+        for name, value in self.settings:
+            driver, _, part = name.removeprefix("filter.").rpartition(".")
+            found.setdefault(driver, {})[part] = value
+        return found
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables by which a git command has these drivers, and each of them must work."""
+        pairs = self._pairs()
+        if not pairs:
+            return {}
+        variables = {"GIT_CONFIG_COUNT": str(len(pairs))}
+        for number, (name, value) in enumerate(pairs):
+            variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+        return variables
+
+    def as_config(self) -> str:
+        """Return these drivers as the lines of a configuration file of git."""
+        lines = []
+        for name, value in self._pairs():
+            driver, _, part = name.removeprefix("filter.").rpartition(".")
+            lines.append(f'[filter "{_quoted(driver)}"]\n\t{part} = "{_quoted(value)}"\n')
+        return "".join(lines)
+
+    def to_text(self) -> str:
+        """Return what ``from_text`` reads back."""
+        return json.dumps([self.settings, self.place])
+
+    @classmethod
+    def from_text(cls, text: str) -> "FilterDrivers":
+        """Return the drivers that ``to_text`` has written down."""
+        settings, place = json.loads(text)
+        return cls(tuple((name, value) for name, value in settings), place)
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        pairs = []
+        for driver, parts in self.drivers.items():
+            programs = {part: parts[part] for part in ("clean", "smudge", "process") if parts.get(part)}
+            pairs += [(f"filter.{driver}.{part}", self.place + command) for part, command in programs.items()]
+            if "process" in programs or {"clean", "smudge"} <= programs.keys():
+                pairs.append((f"filter.{driver}.required", "true"))
+            elif "required" in parts:
+                pairs.append((f"filter.{driver}.required", parts["required"]))
+        return pairs
+
+
+NONE: Final = FilterDrivers()
+"""No drivers at all."""
+
+
+def read_drivers(git_dir: Path, top: Path) -> FilterDrivers:
+    """Read the drivers of the user's, the machine's and the repository's configuration.
+
+    Args:
+        git_dir: The repository's common git directory.
+        top: The top of its working tree; the git directory of a bare one.
+
+    Raises:
+        GitError: The configuration cannot be read.
+    """
+    listed = run_git("config", "--includes", "--list", "-z", git_dir=git_dir, cwd=top, persons_config=True)
+    settings = []
+    for entry in listed.stdout.split(b"\0"):
+        name, has_value, value = os.fsdecode(entry).partition("\n")
+        if _NAME.fullmatch(name):
+            settings.append((name, value if has_value else "true"))
+    return FilterDrivers(tuple(settings), _place(git_dir, top)) if settings else NONE
+
+
+def filters_of(attributes: bytes) -> dict[bytes, str]:
+    """Return the driver of each path that has one, from the output of ``git check-attr -z filter``."""
+    fields = attributes.split(b"\0")
+    return {
+        path: os.fsdecode(value)
+        for path, value in zip(fields[::3], fields[2::3], strict=False)
+        if value not in {b"unspecified", b"unset", b"set"}
+    }
+
+
+def is_filter_failure(said: str) -> bool:
+    """Return whether git's complaint is about a filter."""
+    return _FAILURE.search(said) is not None
+
+
+def _place(git_dir: Path, top: Path) -> str:
+    kept = {"GIT_DIR": str(git_dir)} | {name: os.environ[name] for name in _OF_PERSON if name in os.environ}
+    exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in kept.items())
+    return f"cd {shlex.quote(str(top))} && unset {' '.join(_OF_MAINGATE)} && export {exported} && "
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
