@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.git.command import run_git
+from maingate.git.config_text import section_lines
 
 _NAME: Final = re.compile(r"filter\..+\.(clean|smudge|process|required)", re.DOTALL)
 _OF_PERSON: Final = (
@@ -76,11 +77,8 @@ class FilterDrivers:
 
     def as_config(self) -> str:
         """Return these drivers as the lines of a configuration file of git."""
-        lines = []
-        for name, value in self._pairs():
-            driver, _, part = name.removeprefix("filter.").rpartition(".")
-            lines.append(f'[filter "{_quoted(driver)}"]\n\t{part} = "{_quoted(value)}"\n')
-        return "".join(lines)
+        named = [(*name.removeprefix("filter.").rpartition(".")[::2], value) for name, value in self._pairs()]
+        return "".join(section_lines("filter", driver, [(part, value)]) for driver, part, value in named)
 
     def to_text(self) -> str:
         """Return what ``from_text`` reads back."""
@@ -146,7 +144,3 @@ def _place(git_dir: Path, top: Path) -> str:
     kept = {"GIT_DIR": str(git_dir)} | {name: os.environ[name] for name in _OF_PERSON if name in os.environ}
     exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in kept.items())
     return f"cd {shlex.quote(str(top))} && unset {' '.join(_OF_MAINGATE)} && export {exported} && "
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

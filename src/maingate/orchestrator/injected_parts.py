@@ -51,6 +51,7 @@ class Dependencies:
         versions: Versions of programs that gates declare; None when they are still to be read.
         trace: The trace that programs are told of; None when none is exported.
         drivers: The filters of the user and of the repository.
+        remotes: The blob of the tags and remotes that jobs see; empty for none.
         parts: The factory of its parts.
     """
 
@@ -72,6 +73,7 @@ class Dependencies:
     versions: Mapping[str, Sequence[str]] | None = None
     trace: RunTrace | None = None
     drivers: FilterDrivers = NONE
+    remotes: str = ""
     parts: "PartsFactory" = field(default_factory=lambda: PartsFactory())  # noqa: PLW0108 - the class comes later
 
 
@@ -96,6 +98,7 @@ class PartsFactory:
             locks_dir=deps.locks,
             source_git_dir=deps.repository.git_dir,
             drivers=deps.drivers,
+            remotes=deps.remotes,
             artifacts=Artifacts(deps.logs),
             observer=observer,
             environment=deps.environment,
@@ -116,6 +119,7 @@ class PartsFactory:
             versions=versions,
             trace=deps.trace,
             drivers=deps.drivers,
+            remotes=deps.remotes,
         )
 
     def health(self, deps: Dependencies, *, target: str, base: str) -> SharedResources:

@@ -59,6 +59,7 @@ class VerdictKeys:
         confirm: Whether a failure is tried once more before it counts.
         versions: The words of the programs that a gate declares the versions of, by its name.
         drivers: The filters that trees are written by.
+        remotes: The blob of the tags and remotes that gates see; empty for none.
     """
 
     def __init__(
@@ -71,8 +72,9 @@ class VerdictKeys:
         confirm: bool,
         versions: Mapping[str, Sequence[str]],
         drivers: FilterDrivers = NONE,
+        remotes: str = "",
     ) -> None:
-        self._repository = repository
+        self._repository, self._remotes = repository, remotes
         self._plan = plan
         ground = {
             "version": KEY_VERSION,
@@ -116,7 +118,7 @@ class VerdictKeys:
         if gate in self._inputs:
             seen.append(self.prepare_digest(tree))
         if self._plan.gates[gate].needs_commit:
-            seen += [commit, self._end_of_history()]
+            seen += [commit, self._end_of_history(), self._remotes]
         return digest_of(seen)
 
     def prepare_digest(self, tree: str) -> str:

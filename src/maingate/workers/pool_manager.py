@@ -44,6 +44,7 @@ class PoolManager:
         locks_dir: Where their locks are; made when it is missing.
         source_git_dir: The repository's common git directory.
         drivers: The filters that take part when files are written, and patches taken.
+        remotes: The blob of the tags and remotes that jobs see; empty for none.
         artifacts: Where logs and patches of jobs are.
         observer: Told of the workers' states.
         environment: The environment of workers and gates. Defaults to what ``allowed_environment`` allows.
@@ -65,6 +66,7 @@ class PoolManager:
         locks_dir: Path,
         source_git_dir: Path,
         drivers: FilterDrivers = NONE,
+        remotes: str = "",
         artifacts: Artifacts,
         observer: PoolObserver | None = None,
         environment: Mapping[str, str] | None = None,
@@ -85,6 +87,7 @@ class PoolManager:
             locks_dir=locks_dir.absolute(),
             source_git_dir=source_git_dir.absolute(),
             drivers=drivers,
+            remotes=remotes,
             artifacts=artifacts,
             environment=allowed_environment(os.environ) if environment is None else dict(environment),
             capabilities=self._capabilities,

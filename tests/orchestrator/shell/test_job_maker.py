@@ -55,6 +55,7 @@ class Keys:
         environment: Mapping[str, str] | None = None,
         versions: Sequence[str] = (),
         drivers: FilterDrivers = NONE,
+        remotes: str = "",
         revision: str = "HEAD~2",
     ) -> str:
         """Return the key."""
@@ -67,6 +68,7 @@ class Keys:
             environ={},
             versions={name: versions},
             drivers=drivers,
+            remotes=remotes,
         )
         commit = self._repository.resolve_commit(revision)
         return jobs.keys.key(name, commit, self._repository.tree_of(commit))
@@ -292,3 +294,10 @@ def test_a_tool_is_not_started_with_a_variable_that_has_become_the_secret_of_a_w
         for settings in ({}, {"webhooks": {"chat": receiver}})
     ]
     assert faults == ["", "CHAT is the secret of the webhook chat by now, which no tool may see"]
+
+
+def test_tags_and_remotes_matter_to_a_gate_that_needs_the_commit(keys: Keys) -> None:
+    """Another tag gives another version; a gate that does not need the commit may not go by it."""
+    needing = {"gates": {"g": {**GATE, "needs_commit": True}, "h": GATE}}
+    assert keys.of(plan=needing, remotes="one") != keys.of(plan=needing, remotes="two")
+    assert keys.of(remotes="one") == keys.of(remotes="two")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from maingate.errors import WorktreeError
+from maingate.git.remote_view import read_remote_view
 from maingate.system.removal import remove
 from maingate.uet.worktree import control_repository, manifest, slot_tree, untouched_paths, wanted_tree
 from maingate.uet.worktree.worktree import Worktree
@@ -385,6 +386,33 @@ def test_a_gate_can_use_git_as_in_any_clone(worktree: Worktree, repo: GitRepo, s
     assert git(worktree, "rev-parse", "HEAD") == second
     assert git(worktree, "branch", "--all", "--format=%(refname)").count("refs/") == 0
     assert git(worktree, "tag") == git(worktree, "stash", "list") == ""
+
+
+def test_a_gate_sees_the_tags_and_remotes_of_the_run(tmp_path: Path, repo: GitRepo, first: str) -> None:
+    """They are as when the run began; what a gate does to them reaches no other, nor the person."""
+    repo.git("tag", "-a", "-m", "one", "v1", first)
+    repo.git("tag", "light", first)
+    second = repo.commit({"new": "x\n"})
+    view = repo.git("hash-object", "-w", "--stdin", stdin=read_remote_view(repo.path / ".git").to_bytes())
+    worktree = Worktree(tmp_path / "viewed", repo.path / ".git", remotes=view)
+    repo.git("tag", "later")
+    before = snapshot(repo.path)
+
+    worktree.move(second)
+    assert git(worktree, "describe") == f"v1-1-g{second[:7]}"
+    assert git(worktree, "tag") == "light\nv1"
+    assert git(worktree, "merge-base", "origin/main", "HEAD") == second
+    git(worktree, "tag", "-d", "v1")
+    git(worktree, "tag", "-f", "light", second)
+    git(worktree, "update-ref", "refs/remotes/origin/main", first)
+    git(worktree, "remote", "set-url", "--push", "origin", "elsewhere")
+
+    worktree.move(second)
+    assert git(worktree, "describe", "--exact-match", first) == "v1"
+    assert git(worktree, "rev-parse", "origin/main") == second
+    with pytest.raises(subprocess.CalledProcessError):
+        git(worktree, "push", "-q", "origin", "HEAD:refs/heads/pushed")
+    assert snapshot(repo.path) == before
 
 
 def test_a_link_in_place_of_git_does_not_reach_the_person(

@@ -34,6 +34,7 @@ class JobMaker:
         versions: The words of the programs that a gate declares the versions of, by its name.
         trace: The trace that gates, commands and tools are told of; None when none is exported.
         drivers: The filters that trees are written by.
+        remotes: The blob of the tags and remotes that jobs see; empty for none.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class JobMaker:
         versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
         trace: RunTrace | None = None,
         drivers: FilterDrivers = NONE,
+        remotes: str = "",
     ) -> None:
         self._trace = trace
         self._environ = environ
@@ -67,6 +69,7 @@ class JobMaker:
             confirm=settings.confirm_failures,
             versions=versions,
             drivers=drivers,
+            remotes=remotes,
         )
 
     def make(self, gate: str, tip: Tip, job_id: str, attempt: int, log: str, *, urgent: bool) -> Job:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from maingate.db.transition_log import TransitionLog
 from maingate.git.filter_drivers import read_drivers
+from maingate.git.remote_view import read_remote_view
 from maingate.ids import LeaseHolder
 from maingate.orchestrator.injected_parts import Dependencies
 from maingate.repository_context import RepositoryContext
@@ -81,6 +82,7 @@ class TargetWork:
             workers=workers or settings.workers,
             fence=partial(self.holds.fence, holder),
             drivers=read_drivers(context.repository.git_dir, context.repository.root),
+            remotes=context.repository.write_blob(read_remote_view(context.repository.git_dir).to_bytes()),
         )
 
     def run(self, holder: LeaseHolder, worker: Worker, work: Coroutine[Any, Any, Result]) -> Result:

@@ -54,7 +54,7 @@ def make_repository(git_dir: Path, source: Path, *, config: str, head: str) -> N
     (git_dir / "objects" / "info").mkdir(parents=True, exist_ok=True)
     (git_dir / "refs" / "heads").mkdir(parents=True, exist_ok=True)
     _put(git_dir / "objects" / "info" / "alternates", os.fsencode(source / "objects") + b"\n")
-    _put(git_dir / "config", config.encode())
+    _put(git_dir / "config", os.fsencode(config))
     _put(git_dir / "HEAD", f"{head}\n".encode())
     if (shallow := shallow_of(source)) is not None:
         (git_dir / "shallow").write_bytes(shallow)

@@ -11,12 +11,14 @@ made anew.
 
 import hashlib
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from maingate.faultpoints import reach
 from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.index_attributes import attribute_files
+from maingate.git.remote_view import RemoteView, read_view_of
 from maingate.system.removal import all_below, are_folders, remove
 from maingate.uet.worktree.control_repository import Control
 from maingate.uet.worktree.keep_rules import KeepRules
@@ -38,9 +40,12 @@ class SlotTree:
         slot_dir: The slot's folder; made when it is missing, reused when it is there.
         source: The common git directory of the repository whose objects are borrowed.
         drivers: The filters that files are written by.
+        remotes: The blob of the source that has the tags and remotes which gates see; empty for none.
     """
 
-    def __init__(self, slot_dir: Path, source: Path, drivers: FilterDrivers = NONE) -> None:
+    def __init__(
+        self, slot_dir: Path, source: Path, drivers: FilterDrivers = NONE, *, remotes: str = ""
+    ) -> None:
         self.path, self._slot_dir, self._source = slot_dir / "tree", slot_dir, source
         self.preparation = Preparation(slot_dir, self.path, source)
         self.index: bytes | None = None
@@ -51,6 +56,7 @@ class SlotTree:
         self._manifest: TreeManifest | None = None
         self._ways: list[object] = []
         self._filters = drivers.to_text()
+        self._remotes = remotes
         self._placed = ""
         self._place: WantedTree | None = None
         self._untouched: UntouchedPaths | None = None
@@ -211,10 +217,16 @@ class SlotTree:
         self.path.mkdir(parents=True)
         self._control.make()
 
+    @cached_property
+    def _remote_view(self) -> RemoteView:
+        return read_view_of(self._source, self._remotes)
+
     def _show_repository(self, wanted: WantedTree, index: bytes) -> None:
         """Write the repository that the gate sees, as it is after a checkout: nothing is changed."""
         visible = self.path / ".git"
         remove(os.fsencode(visible))
-        make_repository(visible, self._source, config=VISIBLE_CONFIG, head=wanted.commit)
+        view = self._remote_view
+        make_repository(visible, self._source, config=VISIBLE_CONFIG + view.config, head=wanted.commit)
+        (visible / "packed-refs").write_bytes(os.fsencode(view.refs))
         (visible / "index").write_bytes(index)
         exclude(visible, KeepRules(wanted.patterns))

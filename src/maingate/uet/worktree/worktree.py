@@ -46,12 +46,15 @@ class Worktree:
         slot_dir: The slot's folder; made when it is missing, reused when it is there.
         source_git_dir: The common git directory of the repository whose objects are borrowed.
         drivers: The filters of its user and of the repository.
+        remotes: The blob that has the tags and remotes which gates see; empty for none.
     """
 
-    def __init__(self, slot_dir: Path, source_git_dir: Path, drivers: FilterDrivers = NONE) -> None:
+    def __init__(
+        self, slot_dir: Path, source_git_dir: Path, drivers: FilterDrivers = NONE, *, remotes: str = ""
+    ) -> None:
         self.slot_dir, self._source = slot_dir.absolute(), source_git_dir.absolute()
         self._drivers = drivers
-        self._tree = SlotTree(self.slot_dir, self._source, drivers)
+        self._tree = SlotTree(self.slot_dir, self._source, drivers, remotes=remotes)
         self.tree = self._tree.path
         self._scratch = Scratch(self.slot_dir / "scratch", drivers)
         self._asked: WantedTree | None = None

@@ -48,6 +48,7 @@ class Staffing:
         locks_dir: Where their locks are; made when it is missing.
         source_git_dir: The repository's common git directory.
         drivers: The filters that take part when files are written, and patches taken.
+        remotes: The blob of the tags and remotes that jobs see; empty for none.
         artifacts: Where logs and patches of jobs are.
         environment: All of the environment of workers and gates.
         capabilities: The abilities of the workers.
@@ -62,6 +63,7 @@ class Staffing:
     locks_dir: Path
     source_git_dir: Path
     drivers: FilterDrivers
+    remotes: str
     artifacts: Artifacts
     environment: Mapping[str, str]
     capabilities: frozenset[str]
@@ -206,6 +208,7 @@ class WorkerLifecycle:
             slot_dir=member.slot.path,
             source_git_dir=self._staffing.source_git_dir,
             drivers=self._staffing.drivers,
+            remotes=self._staffing.remotes,
             artifacts=self._staffing.artifacts,
             heartbeat=max(self._staffing.heartbeat / _HEARTBEATS_PER_INTERVAL, _QUICKEST_HEARTBEAT),
             locks=member.slot.locks,

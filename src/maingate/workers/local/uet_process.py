@@ -189,7 +189,8 @@ def _read(arguments: Sequence[str]) -> tuple[Worktree, Artifacts, float, int]:
     artifacts = Artifacts(Path(given["--artifacts"]))
     heartbeat = float(given.get("--heartbeat", "5"))
     drivers = FilterDrivers.from_text(given["--filters"]) if "--filters" in given else NONE
-    return Worktree(Path(given["--slot"]), Path(given["--source"]), drivers), artifacts, heartbeat, parent
+    slot, source, remotes = Path(given["--slot"]), Path(given["--source"]), given.get("--remotes", "")
+    return Worktree(slot, source, drivers, remotes=remotes), artifacts, heartbeat, parent
 
 
 def _end_on_signals() -> int:

@@ -31,6 +31,7 @@ class WorkerProcess:
         slot_dir: The slot it works in.
         source_git_dir: The repository whose commits it checks out.
         drivers: The filters that take part.
+        remotes: The blob of the tags and remotes that jobs see; empty for none.
         artifacts: Where logs and patches of its jobs are.
         heartbeat: Seconds between its signs of life.
         locks: Descriptors of the slot's locks; the worker holds them too, so that the slot stays taken until
@@ -46,6 +47,7 @@ class WorkerProcess:
         slot_dir: Path,
         source_git_dir: Path,
         drivers: FilterDrivers,
+        remotes: str,
         artifacts: Artifacts,
         heartbeat: float,
         locks: Sequence[int],
@@ -65,6 +67,7 @@ class WorkerProcess:
             "--artifacts": str(artifacts.folder),
             "--heartbeat": str(heartbeat),
             "--filters": drivers.to_text(),
+            "--remotes": remotes,
         }
         theirs, ours = _pipes()
         try:
