@@ -54,6 +54,24 @@ def test_a_row_about_no_entity_changes_everything(maingate: Maingate) -> None:
     assert changed(watch, before) == {ALL, BREAKERS, TASKS, RUN}
 
 
+def test_more_rows_than_are_read_change_everything(
+    maingate: Maingate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as that are read; a moment behind them counts again."""
+    watch = ChangeWatch(maingate.context)
+    before = watch.look()
+    trip(maingate, "codex")
+    monkeypatch.setattr("maingate.queries.changes.MOST_ROWS", watch.look().seq - before.seq)
+    between = watch.look()
+    trip(maingate, "aider")
+    assert changed(watch, between) == {ALL, BREAKERS}
+    behind = watch.look()
+    trip(maingate, "gemini")
+    trip(maingate, "cursor")
+    assert changed(watch, behind) == {ALL, BREAKERS, TASKS, RUN}
+    assert changed(watch, watch.look()) == set()
+
+
 def test_another_record_changes_everything(maingate: Maingate, tmp_path: Path) -> None:
     """Also one with as many rows; a moment of the one before is never a moment of it."""
     repo = GitRepo.create(tmp_path / "other")

@@ -25,6 +25,9 @@ from maingate.state.workstream import WORKSTREAM
 MOST_PARTS: Final = 10_000
 """Parts whose last changes are kept; with more, all of them count as changed."""
 
+MOST_ROWS: Final = 5_000
+"""New rows that one look reads; with more, everything counts as changed."""
+
 Part = tuple[str | None, str | None]
 """A part of the record: a run, or None for all; and a machine, or None for the entities of all."""
 
@@ -89,7 +92,9 @@ class ChangeWatch:
     def _look(self) -> None:
         with self._context.database.read() as conn:
             at = running_head.position(conn)
-            if at.seq > self._at.seq > 0:
+            if at.seq > self._at.seq + MOST_ROWS and self._at.seq > 0:
+                self._all_changed = at.seq
+            elif at.seq > self._at.seq > 0:
                 self._note(changes.since(conn, self._at.seq))
             elif at != self._at:
                 self._changed.clear()

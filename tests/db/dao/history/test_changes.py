@@ -5,6 +5,7 @@ from maingate.db.dao.history import changes
 from maingate.db.dao.history.changes import ChangedPart
 from maingate.db.engine import Database
 from maingate.db.ledger import running_head
+from maingate.db.sql.statements import rows_of
 from maingate.db.transitions import write
 from maingate.state.steps import tasks as task_steps
 from support.database_factories import NOW, World
@@ -24,3 +25,16 @@ def test_rows_of_all_kinds_are_about_their_entities(database: Database, world: W
         ChangedPart(run_id=world.run.id, machine="task", seq=before + 1),
         ChangedPart(run_id=world.run.id, machine="run", seq=before + 2),
     ]
+
+
+def test_rows_before_the_place_are_not_read(database: Database, dialect: str) -> None:
+    """However long the ledger is: each table is entered at the place, and by no other index."""
+    if dialect != "sqlite":
+        return  # its plan depends on statistics
+    with database.read() as connection:
+        plan = [row[3] for row in rows_of(connection, f"EXPLAIN QUERY PLAN {changes.SINCE}", (1, 1, 1))]
+    entered = [line for line in plan if line.startswith(("SCAN", "SEARCH")) and "first_row" not in line]
+    assert [line.split()[:2] for line in entered] == [
+        ["SEARCH", table] for table in ("state_transitions", "events", "facts")
+    ]
+    assert all("(rowid>?)" in line for line in entered)

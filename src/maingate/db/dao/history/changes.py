@@ -8,15 +8,16 @@ from sqlalchemy import Connection
 from maingate.db.sql.statements import rows_of
 
 _FIRST_ROW: Final = "first_row.entity_id = facts.entity_id AND first_row.version = 1"
-_SINCE: Final = (
-    "SELECT run_id, entity_type, max(seq) FROM state_transitions WHERE seq > ? GROUP BY run_id, entity_type"
+SINCE: Final = (
+    "SELECT run_id, entity_type, seq FROM state_transitions WHERE seq > ?"
     " UNION ALL"
-    " SELECT run_id, entity_type, max(seq) FROM events WHERE seq > ? GROUP BY run_id, entity_type"
+    " SELECT run_id, entity_type, seq FROM events WHERE seq > ?"
     " UNION ALL"
-    " SELECT first_row.run_id, first_row.entity_type, max(facts.seq) FROM facts"
+    " SELECT first_row.run_id, first_row.entity_type, facts.seq FROM facts"
     f" LEFT JOIN state_transitions AS first_row ON {_FIRST_ROW}"
-    " WHERE facts.seq > ? GROUP BY first_row.run_id, first_row.entity_type"
+    " WHERE facts.seq > ?"
 )
+"""The rows behind a place; grouped here, SQLite would read all there are, by an index for that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +37,7 @@ class ChangedPart:
 
 def since(connection: Connection, seq: int) -> list[ChangedPart]:
     """Read which entities the rows behind a place are about; a fact is about the entity of its evidence."""
-    return [
-        ChangedPart(run_id=row[0], machine=row[1], seq=int(row[2]))
-        for row in rows_of(connection, _SINCE, (seq, seq, seq))
-    ]
+    last: dict[tuple[str | None, str | None], int] = {}
+    for run_id, machine, at in rows_of(connection, SINCE, (seq, seq, seq)):
+        last[run_id, machine] = max(at, last.get((run_id, machine), 0))
+    return [ChangedPart(run_id=run_id, machine=machine, seq=at) for (run_id, machine), at in last.items()]
