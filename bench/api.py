@@ -30,6 +30,8 @@ FOLLOWERS, RATE = 200, 50.0
 TASKS = int(os.environ.get("BENCH_API_TASKS", "2000"))
 """The commands of a run; fewer for a short form."""
 LEAST_SPEED, MOST_P99, MOST_GROWTH, LEAST_WITH_HOOK, MOST_CPU = 0.9, 100.0, 1.1, 0.97, 2.0
+MOST_BEHIND = 5.0
+"""Seconds that a follower may have an event after its time, during runs that do not end."""
 _PATIENCE = 600.0
 """Seconds that an answer may take on a busy machine; how long they took is the result."""
 _READS = 100
@@ -57,7 +59,7 @@ def measure(
             if "load" in cases:
                 figures += _load(server, rounds)
             if "memory" in cases:
-                figures.append(_memory(server, minutes))
+                figures += _memory(server, minutes)
     if "hook" in cases:
         figures += _hook(folder, rounds)
     return figures
@@ -122,11 +124,11 @@ def _load(server: "Server", rounds: int) -> list[Figure | Limit]:
     ]
 
 
-def _memory(server: "Server", minutes: float) -> Limit:
+def _memory(server: "Server", minutes: float) -> list[Limit]:
     """Watch the server's memory: the median of the last tenth of samples against that of the second."""
     samples = []
     server.run()  # the clients read a run
-    with clients(server):
+    with clients(server) as seen:
         began = time.monotonic()
         while time.monotonic() - began < 60 * minutes:
             server.run()
@@ -136,7 +138,13 @@ def _memory(server: "Server", minutes: float) -> Limit:
         samples[tenth : 2 * tenth] or samples[:1]
     )
     title = f"memory of the server after {minutes:g} minutes of it, to that at first"
-    return Limit(case=title, maingate=growth, asked=MOST_GROWTH, unit="times")
+    assert len(set(seen["events"])) == 1, "a follower was not sent everything"
+    return [
+        Limit(case=title, maingate=growth, asked=MOST_GROWTH, unit="times"),
+        Limit(
+            case="a follower behind the runs, most", maingate=max(seen["behind"]), asked=MOST_BEHIND, unit="s"
+        ),
+    ]
 
 
 def _hook(folder: Path, rounds: int) -> Sequence[Figure]:

@@ -1,6 +1,7 @@
 """Clients of a server, as a process: followers of all events, and readers that arrive at random.
 
 ``python -m bench.api_load URL RUN FOLLOWERS RATE``; it ends when its standard input does, and prints JSON.
+The followers accept gzip, as browsers do. All are sent the same blocks, so each block is unpacked once.
 """
 
 import asyncio
@@ -8,11 +9,16 @@ import json
 import random
 import sys
 import time
+import zlib
+from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
+
+from maingate.api.stream_compression import BEGINNING
 
 PATHS = (
     "runs",
@@ -26,8 +32,7 @@ PATHS = (
 """What is read, in turn by chance."""
 
 
-_EVENT = b"\ndata: "
-_BEGINNING = b"retry: "
+_EVENT, _MOMENT = b"\ndata: ", b'"timestamp":"'
 _LONGEST = 600.0
 """Seconds after which followers no longer wait for events, and after which a read fails."""
 
@@ -40,21 +45,24 @@ class Seen:
         milliseconds: How long each read took, from the moment at which it was due.
         failures: Answers other than 200, and none, and streams that ended.
         events: How many events each follower was sent.
+        behind: The most seconds that each follower has had an event after its time.
     """
 
     milliseconds: list[float] = field(default_factory=list)
     failures: int = 0
     events: list[int] = field(default_factory=list)
+    behind: list[float] = field(default_factory=list)
 
 
 async def play(url: str, run: str, followers: int, rate: float) -> Seen:
     """Follow and read until standard input ends; every read that was begun counts, however long it takes."""
-    seen, place = Seen(events=[0] * followers), urlsplit(url)
-    loop, buffer = asyncio.get_running_loop(), bytearray(_BUFFER)
-    request = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode()
+    seen, place = Seen(events=[0] * followers, behind=[0.0] * followers), urlsplit(url)
+    loop, blocks = asyncio.get_running_loop(), _Blocks()
+    accepted = f"Host: {place.netloc}\r\nAccept-Encoding: gzip\r\n"
+    request = f"GET /api/v1/events/stream HTTP/1.1\r\n{accepted}\r\n".encode()
     following = []
     for number in range(followers):
-        made = partial(_Follower, seen, number, buffer)
+        made = partial(_Follower, seen, number, blocks)
         transport, follower = await loop.create_connection(made, place.hostname or "", place.port or 0)
         transport.write(request)
         following.append(transport)
@@ -78,37 +86,75 @@ async def _all_is_sent(seen: Seen) -> None:
         await asyncio.sleep(1)
 
 
-_KEPT = len(_EVENT) - 1
-_BUFFER = 1 << 18
+class _Blocks:
+    """The contents of the blocks that were sent last."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
+
+    def content(self, block: bytes) -> tuple[int, float]:
+        """Return how many events a block has, and the time of the first."""
+        if (found := self._known.get(block)) is None:
+            found = self._known[block] = self._unpacked(block)
+            if len(self._known) > _KEPT_BLOCKS:
+                self._known.popitem(last=False)
+        return found
+
+    @staticmethod
+    def _unpacked(block: bytes) -> tuple[int, float]:
+        text = zlib.decompressobj(-zlib.MAX_WBITS).decompress(block.removeprefix(BEGINNING))
+        count = text.count(_EVENT)
+        if not count:
+            return 0, 0.0
+        moment = text.partition(_MOMENT)[2].partition(b'"')[0].decode()
+        return count, datetime.fromisoformat(moment).timestamp()
 
 
-class _Follower(asyncio.BufferedProtocol):
+_KEPT_BLOCKS = 64
+
+
+class _Follower(asyncio.Protocol):
     """A follower of all events, with no more work than to count them.
 
     Args:
         seen: Where it counts.
         number: Its number.
-        buffer: Memory for what is received, which all followers share.
+        blocks: The contents of what is sent.
     """
 
-    def __init__(self, seen: Seen, number: int, buffer: bytearray) -> None:
+    def __init__(self, seen: Seen, number: int, blocks: _Blocks) -> None:
         self.begun = asyncio.Event()
-        self._seen, self._number, self._buffer = seen, number, buffer
-        self._place, self._cut, self._head = memoryview(buffer)[_KEPT:], bytes(_KEPT), b""
+        self._seen, self._number, self._blocks = seen, number, blocks
+        self._rest, self._has_head = b"", False
 
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        """Return where to put what is received: behind the end of what was received before."""
-        return self._place
+    def data_received(self, data: bytes) -> None:
+        """Count the events in what was received; each part of the answer is a block."""
+        self._rest += data
+        if not self._has_head:
+            head, ended, rest = self._rest.partition(b"\r\n\r\n")
+            if not ended:
+                return
+            assert b"content-encoding: gzip" in head.lower(), head
+            self._has_head, self._rest = True, rest
+        while (part := self._next_part()) is not None:
+            self._count(part)
 
-    def buffer_updated(self, size: int) -> None:
-        """Count the events in what was received; one may have begun in what was received before."""
-        self._buffer[:_KEPT] = self._cut
-        self._seen.events[self._number] += self._buffer.count(_EVENT, 0, _KEPT + size)
-        self._cut = bytes(self._buffer[size : size + _KEPT])
-        if not self.begun.is_set():
-            self._head += self._buffer[_KEPT : _KEPT + size]
-            if _BEGINNING in self._head:  # the beginning of a stream
-                self.begun.set()
+    def _next_part(self) -> bytes | None:
+        """Take the next part of what was received; None until all of it is there."""
+        size, ended, _ = self._rest.partition(b"\r\n")
+        begin = len(size) + 2
+        if not ended or len(self._rest) < (end := begin + int(size, 16)) + 2:
+            return None
+        part, self._rest = self._rest[begin:end], self._rest[end + 2 :]
+        return part
+
+    def _count(self, block: bytes) -> None:
+        count, first = self._blocks.content(block)
+        self._seen.events[self._number] += count
+        if count:
+            behind = time.time() - first
+            self._seen.behind[self._number] = max(behind, self._seen.behind[self._number])
+        self.begun.set()  # the first block is the beginning of the stream
 
     def connection_lost(self, error: Exception | None) -> None:
         """Count the end of a stream that the server ended."""

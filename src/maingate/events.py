@@ -170,7 +170,10 @@ class Event:
 
     def as_text(self) -> str:
         """Return the public JSON form as text in ASCII: that of streams, and of webhooks."""
-        return json.dumps(self.as_json(), ensure_ascii=True, separators=(",", ":"))
+        return _ENCODE(self.as_json())
+
+
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 @lru_cache(maxsize=256)

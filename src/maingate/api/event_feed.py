@@ -10,13 +10,14 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Final
 
 import anyio.to_thread
 
 from maingate.api.sending_pace import SendingPace
+from maingate.api.stream_compression import block
 from maingate.errors import MaingateError
 from maingate.events import Event
 from maingate.monitoring.event_query_language import EventSearch
@@ -27,11 +28,15 @@ from maingate.repository_context import RepositoryContext
 LOOK_SECONDS: Final = 0.25
 """Seconds between two looks at the record for new rows while it is followed."""
 
-PAGE: Final = 500
-"""Rows of the ledger that followers get at once at most. Pages end at its multiples, so that followers who
-began at different places have the same pages soon."""
+_SECONDS_EACH: Final = 0.004
+"""Seconds for each follower before the look behind one that found something; each is sent more at once."""
 
-KEPT_PAGES: Final = 8
+PAGE: Final = 4000
+"""Rows of the ledger that followers get at once at most. Pages end at its multiples, so that followers who
+began at different places have the same pages soon. A busy run makes as many in a second, and sending a
+block costs almost the same however many they are."""
+
+KEPT_PAGES: Final = 3
 """Pages that are kept; followers that are farther behind than others read the record."""
 
 SEARCHED: Final = 10_000
@@ -47,20 +52,14 @@ def everything(_event: Event) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class Told:
-    """An event as it is sent to every follower.
+def text_of(event: Event) -> str:
+    """Return the text of an event in a stream."""
+    return f"id: {event.seq}\nevent: {event.event_type}\ndata: {event.as_text()}\n\n"
 
-    Args:
-        event: The event.
-    """
 
-    event: Event
-
-    @cached_property
-    def text(self) -> str:
-        """Its text in a stream, made once for all followers."""
-        return f"id: {self.event.seq}\nevent: {self.event.event_type}\ndata: {self.event.as_text()}\n\n"
+def seconds_to_next_look(followers: int, *, has_found: bool) -> float:
+    """Return how long followers wait for the look behind one that has found something new, or nothing."""
+    return max(LOOK_SECONDS, followers * _SECONDS_EACH) if has_found else LOOK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -68,21 +67,37 @@ class EventPage:
     """The events of a part of the ledger.
 
     Args:
-        told: The events.
+        events: The events.
         end: The place of the last row.
     """
 
-    told: Sequence[Told]
+    events: Sequence[Event]
     end: int
+    _texts: dict[int, str] = field(default_factory=dict)
+
+    def sent_to(self, matches: Matches, *, is_packed: bool) -> bytes:
+        """Return what a follower is sent, which is made once for all who want each event."""
+        if matches is everything:
+            return self._block if is_packed else self._text
+        text = self._text_of(matches)
+        return block(text) if is_packed else text
 
     @cached_property
-    def text(self) -> bytes:
-        """The text of all of them, made once for all followers."""
-        return self.text_of(everything)
+    def _text(self) -> bytes:
+        return "".join(map(text_of, self.events)).encode()
 
-    def text_of(self, matches: Matches) -> bytes:
-        """Return the text of those that match."""
-        return "".join(told.text for told in self.told if matches(told.event)).encode()
+    @cached_property
+    def _block(self) -> bytes:
+        return block("".join(map(text_of, self.events)).encode())
+
+    def _text_of(self, matches: Matches) -> bytes:
+        chosen = (at for at, event in enumerate(self.events) if matches(event))
+        return "".join(self._texts.get(at) or self._made_text(at) for at in chosen).encode()
+
+    def _made_text(self, at: int) -> str:
+        """Make the text of an event, once for all followers who choose it."""
+        text = self._texts[at] = text_of(self.events[at])
+        return text
 
 
 class EventFeed:
@@ -123,17 +138,18 @@ class EventFeed:
             async with asyncio.timeout(seconds):
                 await self._moved.wait()
 
-    async def text_after(
-        self, place: int, matches: Matches, search: EventSearch | None = None
+    async def sent_after(
+        self, place: int, matches: Matches, search: EventSearch | None = None, *, is_packed: bool = False
     ) -> tuple[bytes, int]:
-        """Return the text of the next events behind a place that match, and the place up to which was looked.
+        """Return the next events behind a place that match, as they are sent, and the place looked up to.
 
-        It is returned when it is the caller's turn to be sent something.
+        They are returned when it is the caller's turn to be sent something.
 
         Args:
             place: The place.
             matches: The decision about each event.
             search: A query that the record has to answer; None without one.
+            is_packed: Whether as a block of a compressed stream.
         """
         if place >= self.place:
             return b"", place
@@ -141,19 +157,18 @@ class EventFeed:
             if search is not None:
                 page = await self._timed(partial(self._search, place, search))
             else:
-                page = self._pages.get(place) or await self._read(place, matches)
-            text = page.text if matches is everything else page.text_of(matches)
-            self._pace.sent(len(text))
-        return text, page.end
+                page = self._pages.get(place) or await self._read(place, matches, is_packed=is_packed)
+            sent = page.sent_to(matches, is_packed=is_packed)
+            self._pace.sent(len(sent))
+        return sent, page.end
 
-    async def _read(self, place: int, matches: Matches) -> EventPage:
+    async def _read(self, place: int, matches: Matches, *, is_packed: bool) -> EventPage:
         """Read the page behind a place, and keep it for the other followers."""
 
         def read() -> EventPage:
-            events = between(self._context, place, end)
-            page = EventPage([Told(event) for event in events], end)
-            if matches is everything:
-                len(page.text)  # made here, and not in the thread of all requests
+            page = EventPage(between(self._context, place, end), end)
+            if matches is everything:  # made here, and not in the thread of all requests
+                page.sent_to(matches, is_packed=is_packed)
             return page
 
         end = min(self.place, (place // PAGE + 1) * PAGE)
@@ -165,8 +180,8 @@ class EventFeed:
     def _search(self, place: int, search: EventSearch) -> EventPage:
         """Read the events behind a place that match, as far as is looked at once."""
         end = min(self.place, place + SEARCHED)
-        found = [Told(event) for event in page_after(self._context, search, place, PAGE, upto=end)]
-        return EventPage(found, found[-1].event.seq or end if len(found) == PAGE else end)
+        found = page_after(self._context, search, place, PAGE, upto=end)
+        return EventPage(found, found[-1].seq or end if len(found) == PAGE else end)
 
     async def _timed(self, make: Callable[[], EventPage]) -> EventPage:
         """Make a page in a thread, and count the processor time that it takes."""
@@ -186,10 +201,13 @@ class EventFeed:
             self._looking = None
 
     async def _look(self) -> None:
+        pause = LOOK_SECONDS
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause)
+            before = self.place
             try:
                 await self.look()
+                pause = seconds_to_next_look(self.followers, has_found=self.place > before)
             except MaingateError as error:  # the record may be there again at the next look
                 _log.warning("events that are followed could not be read: %s", error)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from maingate.system.processors import idle_processors
 
-LEAST_SHARE: Final = 0.04
+LEAST_SHARE: Final = 0.08
 MOST_SHARE: Final = 0.5
 """Shares of one processor that followers get together: while all are busy, and while all are idle."""
 
@@ -25,7 +25,7 @@ _LOOK_SECONDS: Final = 0.5
 _EARLY_SECONDS: Final = 0.004
 """Seconds by which a turn may be early: a timer is not more exact, and small turns need not wait for one."""
 
-_SECONDS_EACH: Final = 60e-6
+_SECONDS_EACH: Final = 100e-6
 _SECONDS_PER_BYTE: Final = 1e-9
 """Processor time of sending something to one follower, and more of it for each byte; about."""
 

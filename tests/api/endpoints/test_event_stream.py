@@ -284,7 +284,7 @@ def test_followers_at_different_places_are_sent_the_same(
     async def follow(place: int, matches: event_feed.Matches) -> tuple[bytes, int]:
         text = b""
         while place < feed.place:
-            more, place = await feed.text_after(place, matches)
+            more, place = await feed.sent_after(place, matches)
             text += more
         return text, place
 
@@ -304,7 +304,7 @@ def test_followers_at_different_places_are_sent_the_same(
     assert len(events) >= len(known) + 4
     assert [text for text, _ in found] == [
         "".join(
-            event_feed.Told(event).text for event in events if (event.seq or 0) > start and matches(event)
+            event_feed.text_of(event) for event in events if (event.seq or 0) > start and matches(event)
         ).encode()
         for start in (0, 3, 7, 12)
         for matches in (everything, is_of_task)
@@ -312,9 +312,44 @@ def test_followers_at_different_places_are_sent_the_same(
     assert {place for _, place in found} == {position(own.site["tally"].context)}
 
 
+def test_many_followers_are_woken_less_often() -> None:
+    """Each is sent more at once then; after a look that has found nothing they wait no longer than a few."""
+    from maingate.api.event_feed import LOOK_SECONDS, seconds_to_next_look
+
+    assert seconds_to_next_look(3, has_found=True) == LOOK_SECONDS
+    assert seconds_to_next_look(1000, has_found=False) == LOOK_SECONDS
+    assert seconds_to_next_look(200, has_found=True) == 2 * seconds_to_next_look(100, has_found=True) == 0.8
+
+
 def is_of_task(event: Event) -> bool:
     """Return whether an event is a change of the state of a task."""
     return event.event_type == "task_state_transition"
+
+
+@pytest.mark.parametrize("query", [{}, {"type": "task"}], ids=["everything", "a choice"])
+def test_a_client_that_accepts_it_is_sent_a_fraction_of_the_bytes(own: Live, query: dict[str, str]) -> None:
+    """It has the events of one that does not, as they happen."""
+    for tool in ("claude", "codex"):
+        decide(own, tool)
+    sent: dict[str, tuple[bytes, int, str]] = {}
+    for accepted in ("gzip", "identity"):
+        headers = {"Accept-Encoding": accepted}
+        wanted = sum(map(is_of_task, all_events(own))) if query else len(all_events(own))
+        with (
+            own.client() as client,
+            client.stream("GET", STREAM, params={"after": 0, **query}, headers=headers) as answer,
+        ):
+            text = b""
+            for part in answer.iter_bytes():
+                text += part
+                if text.count(b"\ndata: ") == wanted and text.endswith(b"\n\n"):
+                    break
+            encoding = answer.headers.get("content-encoding", "identity")
+            sent[accepted] = (text, answer.num_bytes_downloaded, encoding)
+            assert answer.headers["vary"] == "Accept-Encoding"
+    (packed, few, gzip), (plain, many, identity) = sent.values()
+    assert (packed, gzip, identity) == (plain, "gzip", "identity")
+    assert few * 5 < many
 
 
 def test_hostile_content_stays_within_its_event(own: Live) -> None:
