@@ -1,6 +1,7 @@
 """Merges in memory: one side's change on the other side's result."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -113,17 +114,153 @@ def test_one_sided_changes_are_taken_as_they_are(repo: GitRepo, opened: Reposito
     assert merge_trees(opened, base=None, ours=EMPTY_TREE, theirs=new) == new
 
 
-def test_attributes_and_configuration_take_no_part(repo: GitRepo, opened: Repository) -> None:
-    """A merge driver in the person's configuration or attributes never decides, nor runs."""
-    (repo.path / ".git/info").mkdir(exist_ok=True)
-    (repo.path / ".git/info/attributes").write_text("* merge=union\n")
-    (repo.path / ".gitattributes").write_text("* merge=mine\n")
-    repo.git("config", "merge.mine.driver", "touch ran")
-    one, other = branch(repo, "ours", {"b.txt": "1\n"}), branch(repo, "theirs", {"b.txt": "2\n"})
-    conflict = merge_commits(opened, ours=one, theirs=other)
-    assert isinstance(conflict, MergeConflict)
-    assert b"b.txt" in conflict.paths
-    assert not (repo.path / "ran").exists()
+KEEP_BOTH = "cat %B >> %A; echo %P >> %A; pwd >> %A; git rev-parse --absolute-git-dir >> %A; exit 0"
+"""A driver that shows its place, too."""
+
+
+def both_sides(repo: GitRepo, files: Files, ours: Files, theirs: Files) -> tuple[str, str]:
+    """Commit a base and a change of it on each of two branches."""
+    repo.commit(files, "base of both")
+    return branch(repo, "ours", ours), branch(repo, "theirs", theirs)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "settings"),
+    [
+        ("b.txt merge=union", {}),
+        ("*.txt merge=mine", {"merge.mine.driver": "true"}),
+        ("b.txt merge=mine", {"merge.mine.driver": KEEP_BOTH, "merge.mine.name": "mine"}),
+        ("", {"merge.default": "union"}),
+    ],
+    ids=["union", "ours", "custom", "default"],
+)
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_drivers_merge_as_for_git(
+    repo: GitRepo, opened: Repository, attributes: str, settings: dict[str, str], is_deep: bool
+) -> None:
+    """Attributes count as the side has them that is merged into, at any depth; the driver is git's."""
+    folder = "dir/deep/" if is_deep else ""
+    for name, value in settings.items():
+        repo.git("config", name, value)
+    base: Files = {f"{folder}.gitattributes": f"{attributes}\n", f"{folder}b.txt": "one\ntwo\n"}
+    ours, theirs = both_sides(
+        repo, base, {f"{folder}b.txt": "one\nours\ntwo\n"}, {f"{folder}b.txt": "one\ntheirs\ntwo\n"}
+    )
+    expected = merged_by_git(repo, ours, theirs)
+    assert merge_commits(opened, ours=ours, theirs=theirs) == expected
+    assert pick(opened, theirs, onto=ours) == expected
+
+
+@pytest.mark.parametrize("where", ["info", "user"])
+def test_attributes_that_no_commit_has_count_as_for_git(
+    repo: GitRepo, opened: Repository, hermetic_environment: Path, where: str
+) -> None:
+    """The repository's own file, and the user's."""
+    files = {
+        "info": repo.path / ".git/info/attributes",
+        "user": hermetic_environment / ".config/git/attributes",
+    }
+    files[where].parent.mkdir(parents=True, exist_ok=True)
+    files[where].write_text("b.txt merge=union\n")
+    ours, theirs = both_sides(repo, {}, {"b.txt": "1\n"}, {"b.txt": "2\n"})
+    expected = merged_by_git(repo, ours, theirs)
+    assert merge_commits(opened, ours=ours, theirs=theirs) == expected
+
+
+def test_a_driver_of_a_commit_is_the_persons_program(repo: GitRepo, opened: Repository) -> None:
+    """A script that a branch changes is not the one that runs, and rules count as they were at first."""
+    (repo.path / "merge.sh").write_text("#!/bin/sh\necho person > $1\n")
+    (repo.path / "merge.sh").chmod(0o755)
+    repo.git("config", "merge.mine.driver", "./merge.sh %A")
+    base: Files = {".gitattributes": "b.txt merge=mine\n"}
+    ours, theirs = both_sides(
+        repo, base, {"b.txt": "1\n"}, {"b.txt": "2\n", "merge.sh": "#!/bin/sh\necho tool > $1\n"}
+    )
+    (repo.path / "merge.sh").write_text("#!/bin/sh\necho person > $1\n")
+    opened.read_merge_rules()
+    repo.git("config", "merge.mine.driver", "echo later > %A")
+
+    merged = merge_commits(opened, ours=ours, theirs=theirs)
+
+    assert isinstance(merged, str)
+    blob = opened.blob_at(merged, b"b.txt")
+    assert blob is not None
+    assert blob.data == b"person\n"
+
+
+def test_a_driver_that_fails_is_a_conflict(repo: GitRepo, opened: Repository) -> None:
+    """As for git."""
+    repo.git("config", "merge.mine.driver", "false")
+    base: Files = {".gitattributes": "b.txt merge=mine\n"}
+    ours, theirs = both_sides(repo, base, {"b.txt": "1\n"}, {"b.txt": "2\n"})
+    assert merge_commits(opened, ours=ours, theirs=theirs) == MergeConflict((b"b.txt",))
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["-X ours", "--no-ff -Xtheirs", "--strategy-option=theirs", "--strategy-option ours -X renormalize"],
+)
+def test_options_of_the_branch_that_is_merged_into_count(
+    repo: GitRepo, opened: Repository, options: str
+) -> None:
+    """A side is favoured where both changed the same, binary files too; other branches have none."""
+    repo.git("config", "branch.main.mergeOptions", options)
+    base: Files = {"b.bin": b"\0base", "b.txt": "one\ntwo\nthree\n" + LINES}
+    ours, theirs = both_sides(
+        repo,
+        base,
+        {"b.bin": b"\0ours", "b.txt": "one\nours\nthree\n" + LINES},
+        {"b.bin": b"\0theirs", "b.txt": "one\ntheirs\nthree\n" + LINES + "last\n"},
+    )
+    repo.git("checkout", "-q", "-B", "main", ours)
+    repo.git("merge", "-q", "-m", "merge", theirs)
+    assert merge_commits(opened, ours=ours, theirs=theirs, into="refs/heads/main") == repo.tree()
+    assert isinstance(merge_commits(opened, ours=ours, theirs=theirs, into="refs/heads/x"), MergeConflict)
+
+
+@pytest.mark.parametrize("setting", ["true", "false", "conflict"])
+def test_a_folder_that_moved_is_as_for_git(repo: GitRepo, opened: Repository, setting: str) -> None:
+    """A file that is added to it follows it where git would have it follow, though no path is in both."""
+    repo.git("config", "merge.directoryRenames", setting)
+    moved: Files = {"old/a": None, "old/b": None, "new/a": LINES, "new/b": LINES + "b\n"}
+    ours, theirs = both_sides(repo, {"old/a": LINES, "old/b": LINES + "b\n"}, moved, {"old/c": "c\n"})
+    for one, other in ((ours, theirs), (theirs, ours)):
+        got = merge_commits(opened, ours=one, theirs=other)
+        if setting == "conflict":
+            assert isinstance(got, MergeConflict)
+        else:
+            assert got == merged_by_git(repo, one, other)
+
+
+def test_several_best_ancestors_are_merged_as_for_git(repo: GitRepo, opened: Repository) -> None:
+    """Two branches that were merged into each other: git merges their bases first."""
+    ours, theirs = both_sides(repo, {"b.txt": LINES}, {"b.txt": "1\n" + LINES}, {"b.txt": LINES + "2\n"})
+    tree = merged_by_git(repo, ours, theirs)
+    crossed = [
+        repo.git("commit-tree", "-m", "crossed", "-p", first, "-p", second, tree)
+        for first, second in ((ours, theirs), (theirs, ours))
+    ]
+    tips = []
+    for tip, line in zip(crossed, ("line 5\n", "line 15\n"), strict=True):
+        repo.git("checkout", "-q", "--detach", tip)
+        text = (repo.path / "b.txt").read_text().replace(line, "changed " + line)
+        tips.append(repo.commit({"b.txt": text}))
+    one, other = tips
+    assert merge_commits(opened, ours=one, theirs=other) == merged_by_git(repo, one, other)
+
+
+def test_attributes_of_odd_folders_are_not_written(repo: GitRepo, opened: Repository, tmp_path: Path) -> None:
+    """A tree that no checkout could have leads nowhere outside."""
+    blob = opened.write_blob(b"* merge=union\n")
+    texts = [opened.write_blob(text) for text in (b"0\n", b"1\n", b"2\n")]
+    inner = [
+        repo.git("mktree", stdin=f"100644 blob {blob}\t.gitattributes\n100644 blob {text}\tf\n".encode())
+        for text in texts
+    ]
+    base, ours, theirs = (opened.write_tree(b"40000 ..\0" + bytes.fromhex(tree)) for tree in inner)
+    before = sorted(tmp_path.iterdir())
+    assert isinstance(merge_trees(opened, base=base, ours=ours, theirs=theirs), MergeConflict)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_conflicting_names_are_bytes(repo: GitRepo, opened: Repository) -> None:

@@ -5,18 +5,14 @@ or a secret file, and gates would see pointers. So the git that writes slots and
 of the user and of the repository, and no others: they are read once, before anything runs. Nothing that a
 tool or a gate writes is among them.
 
-A driver runs at the top of the person's working tree, on the person's git directory and configuration, as it
-does for a `git add` there: it finds its keys and its store, and a script of the working tree is the person's,
-never the one that a tool has left. It gets the content on standard input.
-
-A driver that fails is an error, also where the configuration does not require it: git would store the raw
-content. Standard library and few modules of ``git`` only: a UET worker process imports this.
+A driver runs where it does for a `git add` of the person (``git.persons_programs``), and gets the content on
+standard input. One that fails is an error, also where the configuration does not require it: git would store
+the raw content. Standard library and few modules of ``git`` only: a UET worker process imports this.
 """
 
 import json
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,20 +21,9 @@ from typing import Final
 
 from maingate.git.command import run_git
 from maingate.git.config_text import section_lines
+from maingate.git.persons_programs import as_variables, place_of, settings_in
 
 _NAME: Final = re.compile(r"filter\..+\.(clean|smudge|process|required)", re.DOTALL)
-_OF_PERSON: Final = (
-    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
-    *("HOME", "XDG_CONFIG_HOME"),
-)
-"""Variables by which a program finds the person's configuration."""
-_OF_MAINGATE: Final = (
-    *("GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_CEILING_DIRECTORIES", "GIT_ATTR_NOSYSTEM"),
-    *("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"),
-    *("GIT_NO_REPLACE_OBJECTS", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_DEFAULT_HASH"),
-)
-"""Variables of Maingate's own git, which a filter does not get."""
-
 _FAILURE: Final = re.compile(r"(?:clean|smudge) filter .* failed|external filter .* failed|filter-process")
 FILTER_TIMEOUT: Final = 600.0
 """Seconds that writing the files of a commit may take where filters take part."""
@@ -67,13 +52,7 @@ class FilterDrivers:
 
     def variables(self) -> dict[str, str]:
         """Return the variables by which a git command has these drivers, and each of them must work."""
-        pairs = self._pairs()
-        if not pairs:
-            return {}
-        variables = {"GIT_CONFIG_COUNT": str(len(pairs))}
-        for number, (name, value) in enumerate(pairs):
-            variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-        return variables
+        return as_variables(self._pairs())
 
     def as_config(self) -> str:
         """Return these drivers as the lines of a configuration file of git."""
@@ -117,12 +96,8 @@ def read_drivers(git_dir: Path, top: Path) -> FilterDrivers:
         GitError: The configuration cannot be read.
     """
     listed = run_git("config", "--includes", "--list", "-z", git_dir=git_dir, cwd=top, persons_config=True)
-    settings = []
-    for entry in listed.stdout.split(b"\0"):
-        name, has_value, value = os.fsdecode(entry).partition("\n")
-        if _NAME.fullmatch(name):
-            settings.append((name, value if has_value else "true"))
-    return FilterDrivers(tuple(settings), _place(git_dir, top)) if settings else NONE
+    settings = [each for each in settings_in(listed.stdout) if _NAME.fullmatch(each[0])]
+    return FilterDrivers(tuple(settings), place_of(git_dir, top)) if settings else NONE
 
 
 def filters_of(attributes: bytes) -> dict[bytes, str]:
@@ -138,9 +113,3 @@ def filters_of(attributes: bytes) -> dict[bytes, str]:
 def is_filter_failure(said: str) -> bool:
     """Return whether git's complaint is about a filter."""
     return _FAILURE.search(said) is not None
-
-
-def _place(git_dir: Path, top: Path) -> str:
-    kept = {"GIT_DIR": str(git_dir)} | {name: os.environ[name] for name in _OF_PERSON if name in os.environ}
-    exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in kept.items())
-    return f"cd {shlex.quote(str(top))} && unset {' '.join(_OF_MAINGATE)} && export {exported} && "

@@ -1,29 +1,44 @@
-"""Merges of trees in memory: a workstream's change on a target that has moved.
+"""Merges without a working tree: a workstream's change on a target that has moved. The merge is git's.
 
-Three steps, each only if the one before has no result. If no path was changed by both sides there is nothing
-to merge. Else libgit2 merges in this process. A conflict of libgit2 is tried again by git itself, which
-compares lines better and merges one in some hundred of them; git's result is final. Both see only the paths
-that either side changed (renames are found among these anyway), in Maingate's private git directory, so the
-cost is that of the changes and no configuration or attribute of the repository takes part.
+Where no path was changed by both sides, and no folder moved, there is nothing to merge: the changes are put
+together. Else git merges the commits themselves, by the rules of the user and of the repository
+(``git.merge_rules``) and the ``.gitattributes`` of the side that is merged into, as it does for a person who
+has that side checked out. So the result is that of `git merge`, `git rebase` or `git cherry-pick`. A git that
+cannot merge without a working tree leaves it to the library, which knows no drivers.
 """
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import pygit2
 
-from maingate.errors import RepositoryError
-from maingate.git.command import failure, require_git
+from maingate.errors import GitError, RepositoryError
+from maingate.git.command import failure, require_git, run_git
 from maingate.git.commits import Signature, commit_content
+from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.library import translated
+from maingate.git.merge_rules import Side
+from maingate.git.persons_programs import as_variables
+from maingate.git.private_git import GIT_TIMEOUT, PrivateGitDir, own_directory
 from maingate.git.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
 from maingate.git.trees import Changes, GitEntry, TreeConflictError
 
 _MERGE_TREE_SINCE: Final = (2, 38)
 """The first git whose `git merge-tree --write-tree` merges without a working tree."""
+
+Differences = Mapping[bytes, tuple[GitEntry | None, GitEntry | None]]
+
+_FILES: Final = frozenset({0o100644, 0o100755})
+_ODD: Final = frozenset({b".", b"..", b".git"})
+"""Names in a tree that no checkout has; none is written."""
+_USERS: Final = "users-attributes"
+_LONGEST_CHAIN: Final = 10_000
+"""Commits of a workstream beyond which git finds the best common ancestors."""
 
 _NOBODY: Final = b"Maingate <maingate@localhost> 0 +0000"
 
@@ -56,8 +71,16 @@ class RebaseConflict:
     paths: tuple[bytes, ...]
 
 
-def merge_commits(repository: Repository, *, ours: str, theirs: str) -> str | MergeConflict:
-    """Merge two commits at their best common ancestor and return the tree.
+def merge_commits(
+    repository: Repository, *, ours: str, theirs: str, into: str | None = None
+) -> str | MergeConflict:
+    """Merge two commits as `git merge` does, and return the tree.
+
+    Args:
+        repository: The repository.
+        ours: The commit to merge into.
+        theirs: The commit to bring in.
+        into: Full name of the branch that is merged into, whose ``mergeOptions`` count.
 
     Raises:
         RepositoryError: They have no common ancestor here.
@@ -68,8 +91,14 @@ def merge_commits(repository: Repository, *, ours: str, theirs: str) -> str | Me
             "; the clone is shallow, `git fetch --unshallow` may bring one" if repository.is_shallow else ""
         )
         raise RepositoryError(f"{ours} and {theirs} have no common ancestor in {repository.root}{hint}")
-    tree_of = repository.tree_of
-    return merge_trees(repository, base=tree_of(base), ours=tree_of(ours), theirs=tree_of(theirs))
+    merge = _Merge(
+        repository=repository,
+        ours=repository.tree_of(ours),
+        theirs=repository.tree_of(theirs),
+        commits=lambda: (ours, theirs),
+        into=into,
+    )
+    return merge.result(repository.tree_of(base)) if _is_chain(repository, base, theirs) else merge.by_git()
 
 
 def pick(repository: Repository, commit: str, *, onto: str) -> str | MergeConflict:
@@ -112,7 +141,9 @@ def rebase(
     return Rebased(head=head, commits=tuple(made))
 
 
-def merge_trees(repository: Repository, *, base: str | None, ours: str, theirs: str) -> str | MergeConflict:
+def merge_trees(
+    repository: Repository, *, base: str | None, ours: str, theirs: str, into: str | None = None
+) -> str | MergeConflict:
     """Merge two trees that come from a common one.
 
     Args:
@@ -120,54 +151,147 @@ def merge_trees(repository: Repository, *, base: str | None, ours: str, theirs: 
         base: The common tree; None when there is none.
         ours: The tree to merge into.
         theirs: The tree to bring in.
+        into: Full name of the branch that is merged into, whose ``mergeOptions`` count.
 
     Returns:
         The merged tree's id, or the paths in conflict.
     """
-    if theirs in {base, ours}:
-        return ours
-    if base == ours:
-        return theirs
-    by_us, by_them = repository.changed_paths(base, ours), repository.changed_paths(base, theirs)
-    if not by_us.keys() & by_them.keys():
-        return _put_together(repository, ours, {path: now for path, (_, now) in by_them.items()})
-    before = {path: was for path, (was, _) in (by_us | by_them).items()}
-    sides = (
-        before,
-        before | {path: now for path, (_, now) in by_us.items()},
-        before | {path: now for path, (_, now) in by_them.items()},
-    )
-    small = [repository.splice(repository.write_tree(b""), _present(side)) for side in sides]
-    merged = _merge_small(repository, *small)
-    if isinstance(merged, MergeConflict):
-        return merged
-    changes = {path: now for path, (_, now) in repository.changed_paths(small[1], merged).items()}
-    return _put_together(repository, ours, changes)
+    common = base or repository.write_tree(b"")
+
+    def commits() -> tuple[str, str]:
+        root = _commit_of(repository, common, [])
+        return _commit_of(repository, ours, [root]), _commit_of(repository, theirs, [root])
+
+    merge = _Merge(repository=repository, ours=ours, theirs=theirs, commits=commits, into=into)
+    return merge.result(common)
 
 
-def _merge_small(repository: Repository, base: str, ours: str, theirs: str) -> str | MergeConflict:
-    handle = repository.merge_handle
-    with translated("merge two trees"):
-        index = handle.merge_trees(pygit2.Oid(hex=base), pygit2.Oid(hex=ours), pygit2.Oid(hex=theirs))
-        if index.conflicts is None:
-            return str(index.write_tree(handle))
-        entries = [entry for conflict in index.conflicts for entry in conflict if entry is not None]
-    if require_git() >= _MERGE_TREE_SINCE:
-        return _merge_by_git(repository, base, ours, theirs)
-    return MergeConflict(tuple(sorted({os.fsencode(entry.path) for entry in entries})))
+def _is_chain(repository: Repository, base: str, tip: str) -> bool:
+    """Return whether commits in a row lead from a base to a tip, so that no other base is as good."""
+    for _ in range(_LONGEST_CHAIN):
+        if tip == base:
+            return True
+        parents = repository.read_commit(tip).parents
+        if len(parents) != 1:
+            return False
+        tip = parents[0]
+    return False
 
 
-def _merge_by_git(repository: Repository, base: str, ours: str, theirs: str) -> str | MergeConflict:
-    root = _commit_of(repository, base, [])
-    sides = [_commit_of(repository, tree, [root]) for tree in (ours, theirs)]
-    options = ("-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "--name-only", "-z")
-    result = repository.private_git_dir().git(*options, *sides, check=False)
-    if result.code not in {0, 1}:
-        raise failure((*options, *sides), result)
-    tree, *rest = result.stdout.split(b"\0")
-    if result.code == 0:
-        return tree.decode()
-    return MergeConflict(tuple(sorted(set(rest[: rest.index(b"")]))))
+@dataclass(frozen=True, kw_only=True)
+class _Merge:
+    """One merge.
+
+    Args:
+        repository: The repository.
+        ours: The tree that is merged into; its attributes count.
+        theirs: The tree that is brought in.
+        commits: Returns commits of these trees, by which git finds their bases.
+        into: Full name of the branch that is merged into; None for no branch.
+    """
+
+    repository: Repository
+    ours: str
+    theirs: str
+    commits: Callable[[], tuple[str, str]]
+    into: str | None
+
+    def result(self, base: str) -> str | MergeConflict:
+        """Return the merge on the only base, a tree; git is not asked where there is nothing to merge."""
+        if self.theirs in {base, self.ours}:
+            return self.ours
+        if base == self.ours:
+            return self.theirs
+        by_us = self.repository.changed_paths(base, self.ours)
+        by_them = self.repository.changed_paths(base, self.theirs)
+        has_moved = self._adds_to_moved(by_them, by_us, self.ours)
+        if by_us.keys() & by_them.keys() or has_moved or self._adds_to_moved(by_us, by_them, self.theirs):
+            return self.by_git()
+        return _put_together(self.repository, self.ours, {path: now for path, (_, now) in by_them.items()})
+
+    def by_git(self) -> str | MergeConflict:
+        """Return the merge that git makes."""
+        if require_git() < _MERGE_TREE_SINCE:
+            return self._by_library()
+        merged = self._ask_git(None)
+        side = self.repository.merge_rules.favoured(self.into)
+        return self._ask_git(side) if isinstance(merged, MergeConflict) and side else merged
+
+    def _adds_to_moved(self, adding: Differences, other: Differences, tree: str) -> bool:
+        """Return whether one side adds to a folder that the other side's tree lacks: it may have moved."""
+        lost = _folders_of(path for path, (_, now) in other.items() if now is None)
+        at_risk = lost & _folders_of(path for path, (was, _) in adding.items() if was is None)
+        return any(self.repository.entry_at(tree, folder) is None for folder in at_risk)
+
+    def _ask_git(self, favours: Side | None) -> str | MergeConflict:
+        rules, objects = self.repository.merge_rules, self.repository.git_dir / "objects"
+        words = ("merge-tree", "--write-tree", "--name-only", "-z", *self.commits())
+        with contextlib.closing(PrivateGitDir(objects)) as private, own_directory() as tree:
+            self._write_attributes(private.path, tree)
+            result = run_git(
+                *("-c", f"core.attributesFile={private.path / _USERS}"),
+                *words,
+                git_dir=private.path,
+                cwd=tree,
+                env={
+                    "GIT_WORK_TREE": str(tree),
+                    "GIT_SHALLOW_FILE": str(self.repository.git_dir / "shallow"),
+                    "GIT_ATTR_NOSYSTEM": "0",
+                    **as_variables(rules.settings_in(tree, self.into, favours=favours)),
+                },
+                check=False,
+                timeout=GIT_TIMEOUT,
+                runs_programs=True,
+            )
+        if result.code not in {0, 1}:
+            raise failure(words, result)
+        merged, *rest = result.stdout.split(b"\0")
+        if result.code == 0:
+            return merged.decode()
+        return MergeConflict(tuple(sorted(set(rest[: rest.index(b"")]))))
+
+    def _write_attributes(self, git_dir: Path, tree: Path) -> None:
+        """Write the attributes where git reads them in a checkout of the side that is merged into."""
+        rules = self.repository.merge_rules
+        try:
+            (git_dir / "info").mkdir()
+            (git_dir / "info" / "attributes").write_bytes(rules.of_repository)
+            (git_dir / _USERS).write_bytes(rules.of_user)
+            for path, content in self._attributes():
+                at = tree / os.fsdecode(path)
+                at.parent.mkdir(parents=True, exist_ok=True)
+                at.write_bytes(content)
+        except OSError as error:
+            raise GitError(f"the attributes of a merge could not be written: {error}") from error
+
+    def _attributes(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the ``.gitattributes`` of the folders, and those above, in which the sides differ."""
+        for folder in {b"", *_folders_of(self.repository.changed_paths(self.ours, self.theirs))}:
+            path = folder + b"/" + ATTRIBUTES if folder else ATTRIBUTES
+            entry = (
+                None if _ODD.intersection(folder.split(b"/")) else self.repository.entry_at(self.ours, path)
+            )
+            if entry is not None and entry.mode in _FILES:
+                yield path, self.repository.read_blob(entry.id)
+
+    def _by_library(self) -> str | MergeConflict:
+        handle, (ours, theirs) = self.repository.merge_handle, self.commits()
+        with translated("merge two commits"):
+            index = handle.merge_commits(pygit2.Oid(hex=ours), pygit2.Oid(hex=theirs))
+            if index.conflicts is None:
+                return str(index.write_tree(handle))
+            entries = [entry for conflict in index.conflicts for entry in conflict if entry is not None]
+        return MergeConflict(tuple(sorted({os.fsencode(entry.path) for entry in entries})))
+
+
+def _folders_of(paths: Iterable[bytes]) -> set[bytes]:
+    found: set[bytes] = set()
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return found
 
 
 def _commit_of(repository: Repository, tree: str, parents: Sequence[str]) -> str:
@@ -182,7 +306,3 @@ def _put_together(repository: Repository, tree: str, changes: Changes) -> str | 
         return repository.splice(tree, changes)
     except TreeConflictError:
         return MergeConflict(tuple(sorted(path for path, entry in changes.items() if entry is not None)))
-
-
-def _present(side: Changes) -> dict[bytes, GitEntry]:
-    return {path: entry for path, entry in side.items() if entry is not None}

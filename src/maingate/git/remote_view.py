@@ -20,6 +20,7 @@ from typing import Final
 
 from maingate.git.command import run_git
 from maingate.git.config_text import section_lines
+from maingate.git.persons_programs import settings_in
 
 _REMOTE: Final = re.compile(r"remote\.(?P<name>.+)\.(?P<key>url|fetch)", re.DOTALL)
 _PASSWORD: Final = re.compile(r"^(\w+://[^/@:]*):[^/@]*@")
@@ -61,8 +62,7 @@ def read_remote_view(git_dir: Path) -> RemoteView:
     """
     listed = run_git("config", "--includes", "--list", "-z", git_dir=git_dir, persons_config=True)
     settings: dict[str, list[tuple[str, str]]] = {}
-    for entry in listed.stdout.split(b"\0"):
-        name, _, value = os.fsdecode(entry).partition("\n")
+    for name, value in settings_in(listed.stdout):
         if (found := _REMOTE.fullmatch(name)) is not None:
             settings.setdefault(found["name"], []).append((found["key"], _PASSWORD.sub(r"\1@", value)))
     if not settings:

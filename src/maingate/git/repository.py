@@ -14,6 +14,7 @@ from maingate.errors import GitError, RepositoryError
 from maingate.git.command import require_git, run_git
 from maingate.git.commits import Commit, Signature, commit_content, message_with_trailers
 from maingate.git.library import failures, oid, opened, translated
+from maingate.git.merge_rules import MergeRules, read_merge_rules
 from maingate.git.objects import Blob
 from maingate.git.plain_repository import plain_git_dir
 from maingate.git.refs import RefChange, RefMoved, RefStore
@@ -42,6 +43,7 @@ class Repository(RefStore):
     def __init__(self, *, opened_at: Path, git_dir: Path, root: Path, is_bare: bool) -> None:
         super().__init__(git_dir)
         self.root, self.is_bare, self.opened_at = root, is_bare, opened_at
+        self._merge_rules: MergeRules | None = None
 
     @classmethod
     def open(cls, path: Path) -> "Repository":
@@ -84,6 +86,20 @@ class Repository(RefStore):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def merge_rules(self) -> MergeRules:
+        """The rules of merges, as they were when they were read first, or last by ``read_merge_rules``."""
+        return self._merge_rules or self.read_merge_rules()
+
+    def read_merge_rules(self) -> MergeRules:
+        """Read the rules of merges anew: a run does so before anything of it runs.
+
+        Raises:
+            GitError: The configuration cannot be read.
+        """
+        self._merge_rules = read_merge_rules(self.git_dir, self.root)
+        return self._merge_rules
 
     def resolve_target(self, name: str | None = None) -> Target:
         """Find the branch to land on.

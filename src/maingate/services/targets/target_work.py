@@ -68,6 +68,7 @@ class TargetWork:
         context, paths = self._context, self._context.paths
         context.database.check()
         make_state(paths, context.identity)
+        context.repository.read_merge_rules()
         return Dependencies(
             repository=context.repository,
             database=context.database,
