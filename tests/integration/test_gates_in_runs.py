@@ -104,11 +104,22 @@ def test_a_worktree_is_prepared_once_and_again_when_its_inputs_change(base: GitR
     assert count(ran) == 2
 
 
-def test_a_preparation_that_fails_blames_no_patch(base: GitRepo) -> None:
-    """It fails on the base too."""
-    landed = run(base, {"run": "true"}, {"src/a.txt": "A\n"}, prepare=["exit 7"])
-    assert landed.code("w/p0") == "base_red"
+@pytest.mark.parametrize("is_red", [True, False])
+def test_a_preparation_that_fails_blames_no_patch(base: GitRepo, is_red: bool) -> None:
+    """It fails on the base too, and no advice about red gates is given, but what it printed."""
+    gate = {"run": "true", "red_on_base": is_red}
+    landed = run(base, gate, {"src/a.txt": "A\n"}, prepare=["echo no network; exit 7"])
+    assert landed.code("w/p0") == "prepare_failed"
     assert landed.patch_state("w/p0") == "dropped"
+    message = landed.task("w/p0")["reason"]["message"]
+    assert "prepare exited with 7; it printed last: no network" in message
+    assert "red_on_base" not in message
+
+
+def test_a_patch_that_breaks_the_preparation_is_to_blame(base: GitRepo) -> None:
+    """Without it the worktree can be prepared."""
+    landed = run(base, {"run": "true"}, {"src/a.txt": "A\n"}, prepare=["! grep -q A src/a.txt"])
+    assert (landed.code("w/p0"), landed.patch_state("w/p0")) == ("gate_failed", "quarantined")
 
 
 @pytest.mark.parametrize("text", ["A\n", "mended\n"])

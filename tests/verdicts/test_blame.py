@@ -118,13 +118,28 @@ def test_a_gate_that_could_not_be_run_on_the_base_blames_nobody(fault: str) -> N
     assert judgement.reason.message == "gate a could not be run on the base of w/a: it is red"
 
 
-@pytest.mark.parametrize("fault", ["missing_program", "signal", "out_of_memory", "prepare_failed"])
+@pytest.mark.parametrize("fault", ["missing_program", "signal", "out_of_memory"])
 def test_other_faults_are_failures_that_the_base_is_asked_about(fault: str) -> None:
     """A patch may well be what removed the program, or makes its gate die."""
     assert judged(bad("a", fault=fault), base={"a": good("a")})[0].opinion is Opinion.FAILED
     excused = judged(bad("a", fault=fault), base={"a": bad("a", fault=fault)})[0]
     assert excused.reason is not None
     assert (excused.opinion, excused.reason.code) == (Opinion.UNDECIDED, ReasonCode.BASE_RED)
+
+
+@pytest.mark.parametrize("mends", ["", "a"])
+def test_a_tree_that_cannot_be_prepared_without_the_patch_either_blames_nobody(mends: str) -> None:
+    """It is no red gate: `red_on_base` would not help. A patch that broke `prepare` is to blame."""
+    broken = bad("a", fault="prepare_failed", message="preparing failed: no network")
+    assert judged(broken, base={"a": good("a")}, mends=mends)[0].opinion is Opinion.FAILED
+    judgement, asked = judged(broken, base={"a": broken}, mends=mends)
+    assert (judgement.opinion, asked) == (Opinion.UNDECIDED, ["a"])
+    assert judgement.reason is not None
+    assert judgement.reason.code is ReasonCode.PREPARE_FAILED
+    assert judgement.reason.message == (
+        "`prepare` fails without w/a too, so no patch is blamed: preparing failed: no network"
+    )
+    assert judgement.reason.detail == detail("a", fault="prepare_failed", base="b" * 40)
 
 
 def test_what_is_not_run_is_a_fault_or_was_cancelled() -> None:

@@ -480,7 +480,10 @@ def test_a_preparation_that_fails_blames_no_patch(repo: GitRepo, tmp_path: Path,
                 job = gate_job(commit, "touch ran; exit 1", prepare=("echo no network; exit 4",))
                 end = await outcome_of(pool, job)
                 assert (end.fault, end.settled, end.excerpt) == ("prepare_failed", False, "no network\n")
-                assert "echo no network; exit 4" in end.message
+                assert end.message == (
+                    "preparing the worktree with `echo no network; exit 4` failed: prepare exited with 4; "
+                    "it printed last: no network"
+                )
                 assert (tmp_path / "logs" / job.log).read_text() == "no network\n"
 
     asyncio.run(scenario())

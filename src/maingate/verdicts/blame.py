@@ -116,6 +116,8 @@ class Case:
         return [answer for answer in self.answers if not answer.passed and not answer.is_blocked]
 
     def _depends_on_base(self, failure: GateAnswer) -> bool:
+        if failure.fault == ReasonCode.PREPARE_FAILED:
+            return True  # what may be red must be prepared all the same
         return failure.fault not in NOT_RUN and failure.gate not in self.red_on_base
 
     def _excuse(self, failure: GateAnswer) -> Reason | None:
@@ -127,6 +129,8 @@ class Case:
             return None
         if base.fault in NOT_RUN:
             return _not_run(base, self.base_label)
+        if base.fault == ReasonCode.PREPARE_FAILED:
+            return _unprepared(base, self.label, self.base)
         return _red_base(base, self.label, self.base)
 
 
@@ -144,6 +148,14 @@ def _red_base(base: GateAnswer, label: str, commit: str) -> Reason:
         code=ReasonCode.BASE_RED,
         message=f"gate {base.gate} fails without {label} too, so no patch is blamed: {base.message} "
         "(set `red_on_base: true` for a gate that a patch is to fix)",
+        detail=_detail(base) | {"base": commit},
+    )
+
+
+def _unprepared(base: GateAnswer, label: str, commit: str) -> Reason:
+    return Reason(
+        code=ReasonCode.PREPARE_FAILED,
+        message=f"`prepare` fails without {label} too, so no patch is blamed: {base.message}",
         detail=_detail(base) | {"base": commit},
     )
 

@@ -40,6 +40,7 @@ WAITS = {"state": "validating", "waiting": {"code": "approvals"}}
         (report("failed", refused("gate_failed")), "fix_gate", "maingate patch show w/t"),
         (report("failed", refused("gate_timeout")), "fix_gate", "maingate patch show w/t"),
         (report("failed", refused("base_red")), "fix_base", "maingate patch show w/t"),
+        (report("failed", refused("prepare_failed")), "fix_base", "maingate patch show w/t"),
         (report("failed", refused("policy_violation")), "fix_patch", "maingate patch show w/t"),
         (report("failed", {"reason": {"code": "tool_failed"}}), "fix_patch", "maingate patch show w/t"),
         (report("running", DONE, alive=True), "wait", "maingate status --watch run_1"),

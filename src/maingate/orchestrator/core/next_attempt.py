@@ -1,7 +1,7 @@
 """The end of an attempt of a task: another attempt after a while, at once, or none."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from maingate.orchestrator.core.effects import WaitForRetry
 from maingate.orchestrator.core.snapshot import TaskNode
@@ -14,6 +14,10 @@ from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.steps import tasks as task_steps
 
 Trigger = Literal["execution_failed", "validation_failed"]
+
+
+_OF_THE_BASE: Final = frozenset({ReasonCode.BASE_RED, ReasonCode.PREPARE_FAILED, ReasonCode.FILTER_FAILED})
+"""Codes of a refusal that any other patch would meet as well."""
 
 
 class TaskAttempts:
@@ -56,10 +60,11 @@ class TaskAttempts:
     def refused(self, task: TaskNode, reason: Reason, *, is_final: bool = False) -> None:
         """Fail a task whose patch was refused, or let its tool make another patch.
 
-        Not where the gate is red without it too: no patch of the tool would be judged any better.
+        Not where the gate is red, or cannot be run, without it too: no patch of the tool would be judged any
+        better.
         """
         task.material = None
-        is_final = is_final or reason.code is ReasonCode.BASE_RED
+        is_final = is_final or reason.code in _OF_THE_BASE
         if task.kind is TaskKind.TOOL and not is_final:
             self.tool_failed(task, reason, trigger="validation_failed")
             return

@@ -8,6 +8,7 @@ Json = Mapping[str, Any]
 _FAULTS: Final = {
     "conflict": "rebase",
     "base_red": "fix_base",
+    "prepare_failed": "fix_base",
     "gate_failed": "fix_gate",
     "gate_timeout": "fix_gate",
 }

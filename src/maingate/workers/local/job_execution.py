@@ -24,6 +24,8 @@ from maingate.workers.jobs import Job
 from maingate.workers.local.stray_processes import SLOT_VARIABLE
 
 _PLACEHOLDER: Final = re.compile(r"\{(prompt|prompt_file)\}")
+_LAST_LINES: Final = 4
+"""Lines that a failed `prepare` has printed last, and that its message has."""
 _IN_SHELL: Final = {"prompt": '"$MAINGATE_PROMPT"', "prompt_file": '"$MAINGATE_PROMPT_FILE"'}
 
 
@@ -198,7 +200,9 @@ def _preparing(job: Job, command: CommandLine) -> CommandSpec:
 
 def _unprepared(outcome: CommandResult, command: CommandLine) -> CommandResult:
     shown = command if isinstance(command, str) else " ".join(command)
-    message = f"preparing the worktree with `{shown}` failed: {outcome.message}"
+    said = [line for line in outcome.excerpt.splitlines() if line.strip()][-_LAST_LINES:]
+    printed = f"; it printed last: {' | '.join(said)}" if said else ""
+    message = f"preparing the worktree with `{shown}` failed: {outcome.message}{printed}"
     return replace(outcome, fault="prepare_failed", message=message)
 
 
