@@ -13,7 +13,7 @@ TRAILER = [("Maingate-Run", "run_1")]
     ("message", "expected"),
     [
         ("subject", "subject\n\nMaingate-Run: run_1\n"),
-        ("subject\n\nbody\n\n\n", "subject\n\nbody\n\nMaingate-Run: run_1\n"),
+        ("subject\n\nbody\n\n\n", "subject\n\nbody\n\n\nMaingate-Run: run_1\n"),
         ("fix: a subject", "fix: a subject\n\nMaingate-Run: run_1\n"),
         ("s\n\nSigned-off-by: A <a@b>\n", "s\n\nSigned-off-by: A <a@b>\nMaingate-Run: run_1\n"),
         (
@@ -23,8 +23,9 @@ TRAILER = [("Maingate-Run", "run_1")]
         ("s\n\nlead\nSigned-off-by: A <a@b>", "s\n\nlead\nSigned-off-by: A <a@b>\nMaingate-Run: run_1\n"),
         ("s\n\nRef: 1\n  folded", "s\n\nRef: 1\n  folded\nMaingate-Run: run_1\n"),
         ("s\n\nMaingate-Run: run_1", "s\n\nMaingate-Run: run_1\n"),
-        ("s\r\n\r\nbody \t\r\n", "s\n\nbody\n\nMaingate-Run: run_1\n"),
-        ("\n\n\nlate\n\n\n\nsubject\0", "late\n\nsubject\n\nMaingate-Run: run_1\n"),
+        ("s\r\n\r\nbody \t\r\n", "s\r\n\r\nbody \t\r\n\nMaingate-Run: run_1\n"),
+        ("\n\n\nlate\n\n\n\nsubject\0", "\n\n\nlate\n\n\n\nsubject\n\nMaingate-Run: run_1\n"),
+        ("s\n\nb  \n-- \n", "s\n\nb  \n-- \n\nMaingate-Run: run_1\n"),
         (" \n", "(no message)\n\nMaingate-Run: run_1\n"),
     ],
     ids=[
@@ -38,11 +39,15 @@ TRAILER = [("Maingate-Run", "run_1")]
         "said-already",
         "crlf",
         "blank-lines",
+        "blanks-and-a-signature",
         "empty",
     ],
 )
 def test_trailers_end_the_message(message: str, expected: str) -> None:
-    """Trailers stand in one block at the end, joined to one that is there, set apart from prose."""
+    """Trailers stand in one block at the end, joined to one that is there, set apart from prose.
+
+    The message itself stays as it is, byte for byte.
+    """
     assert message_with_trailers(message, TRAILER) == expected.encode()
 
 
@@ -56,7 +61,7 @@ def test_names_cannot_break_out_of_their_line() -> None:
     """Characters that would end the name or the line in a commit are removed."""
     when = datetime(2026, 1, 2, tzinfo=UTC)
     assert Signature("E\nvil <x>", "a@b>\n", when).as_bytes() == b"Evil x <a@b> 1767312000 +0000"
-    assert Signature("", "", when).as_bytes() == b"unknown <unknown> 1767312000 +0000"
+    assert Signature("", "", when).as_bytes() == b"unknown <> 1767312000 +0000"
 
 
 def test_a_commit_reads_back_as_written() -> None:

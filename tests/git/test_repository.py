@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import threading
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -500,7 +500,6 @@ def test_the_private_directory_goes_away(opened: Repository) -> None:
 
 def test_times_are_read_in_every_usual_form() -> None:
     """Mail, ISO 8601 and git's raw form give the same instant with the same offset; junk is refused."""
-    expected = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=-7, minutes=-30)))
     for text in (
         "Fri, 2 Jan 2026 03:04:05 -0730",
         "2026-01-02T03:04:05-07:30",
@@ -508,8 +507,8 @@ def test_times_are_read_in_every_usual_form() -> None:
         "@1767350045 -0730",
     ):
         when = Signature.parse("A <a@b>", text).when
-        assert (when, when.utcoffset()) == (expected, expected.utcoffset())
-    assert Signature.parse("A <a@b>", "2026-01-02 03:04:05").when.tzinfo is UTC
+        assert str(when) == "1767350045 -0730"
+    assert str(Signature.parse("A <a@b>", "2026-01-02 03:04:05").when) == "1767323045 +0000"
     with pytest.raises(ValueError, match="nonsense"):
         Signature.parse("A <a@b>", "nonsense")
     with pytest.raises(ValueError, match="Name <mail"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maingate.importers.series.series import ImportedPlan, ImportOptions, import_series
+from maingate.importers.series.series import ImportedPlan, ImportOptions, MailboxOptions, import_series
 from support.factories import GitRepo
 
 
@@ -13,8 +13,11 @@ from support.factories import GitRepo
 def do_import(tmp_path: Path, repo: GitRepo) -> Callable[..., ImportedPlan]:
     """Give a function that imports a series into a plan outside the repository."""
 
-    def run(source: str | Path, out: str = "plan.yaml", **options: object) -> ImportedPlan:
+    def run(
+        source: str | Path, out: str = "plan.yaml", mailbox: MailboxOptions | None = None, **options: object
+    ) -> ImportedPlan:
         chosen = ImportOptions(**options)  # type: ignore[arg-type]  # each test names what it needs
-        return import_series(str(source), out=tmp_path / "out" / out, repo=repo.path, options=chosen)
+        plan = tmp_path / "out" / out
+        return import_series(str(source), out=plan, repo=repo.path, options=chosen, mailbox=mailbox)
 
     return run

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha1
 
-from maingate.git.commits import Signature, commit_content, message_with_trailers
+from maingate.git.commits import Signature, commit_content, message_with_trailers, tidied
 from maingate.git.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
 
 MOST_SECONDS = 1_000_000
@@ -43,21 +43,22 @@ def commit_again(
         since: The earliest time of its creation.
         until: The latest time of its creation.
     """
-    text = message_with_trailers(message, trailers)
+    texts = dict.fromkeys(message_with_trailers(each, trailers) for each in (message, tidied(message)))
     first, last = int(since.timestamp()) - SLACK, int(until.timestamp()) + SLACK
     for second in range(first, min(last, first + MOST_SECONDS) + 1):
         at = datetime.fromtimestamp(second, UTC)
         committer = Signature(MAINGATE_NAME, MAINGATE_MAIL, at)
-        content = commit_content(
-            tree=tree,
-            parents=parents,
-            message=text,
-            author=(author_at(at) or committer).as_bytes(),
-            committer=committer.as_bytes(),
-        )
-        if _id_of(content) == commit:
-            repository.write_commit(content)
-            return True
+        for text in texts:
+            content = commit_content(
+                tree=tree,
+                parents=parents,
+                message=text,
+                author=(author_at(at) or committer).as_bytes(),
+                committer=committer.as_bytes(),
+            )
+            if _id_of(content) == commit:
+                repository.write_commit(content)
+                return True
     return False
 
 

@@ -7,12 +7,12 @@ imported patches are not always UTF-8 and must not change.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
 
+from maingate.git_dates import GitDate, read_date
+
 _IDENT: Final = re.compile(r"^(?P<name>[^<>]*)<(?P<mail>[^<>]*)>\s*$")
-_RAW_DATE: Final = re.compile(r"^@?(-?\d+)\s+([+-])(\d\d)(\d\d)$")
 _TRAILER: Final = re.compile(rb"^[A-Za-z0-9][A-Za-z0-9-]*[ \t]*:|^\(cherry picked from commit ")
 _SURE_TRAILER: Final = re.compile(rb"^Signed-off-by: |^\(cherry picked from commit ")
 _TRAILERS_AT_LEAST: Final = 4
@@ -26,15 +26,15 @@ class Signature:
     Args:
         name: The person's name.
         mail: The mail address, without brackets.
-        when: An aware time; its offset from UTC is kept.
+        when: An aware time, or a date of git's; its offset from UTC is kept.
     """
 
     name: str
     mail: str
-    when: datetime
+    when: datetime | GitDate
 
     @classmethod
-    def parse(cls, ident: str, when: datetime | str) -> "Signature":
+    def parse(cls, ident: str, when: datetime | GitDate | str) -> "Signature":
         """Parse ``Ada Example <ada@example.org>`` and a date.
 
         Args:
@@ -48,16 +48,13 @@ class Signature:
         if found is None:
             raise ValueError(f"{ident!r} is not of the form 'Name <mail@example.org>'")
         mail = found["mail"].strip()
-        return cls(name=found["name"].strip() or mail, mail=mail, when=parse_date(when))
+        date = read_date(when) if isinstance(when, str) else when
+        return cls(name=found["name"].strip() or mail, mail=mail, when=date)
 
     def as_bytes(self) -> bytes:
         """Return the form of a commit object."""
-        offset = self.when.utcoffset()
-        if offset is None:
-            raise ValueError(f"the time {self.when} has no offset from UTC")
-        minutes = round(offset.total_seconds() / 60)
-        zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
-        text = f"{_clean(self.name)} <{_clean(self.mail)}> {int(self.when.timestamp())} {zone}"
+        date = self.when if isinstance(self.when, GitDate) else GitDate.of(self.when)
+        text = f"{_clean(self.name) or 'unknown'} <{_clean(self.mail)}> {date}"
         return text.encode(errors="surrogateescape")
 
 
@@ -110,41 +107,31 @@ def parse_commit(commit: str, content: bytes) -> Commit:
 def message_with_trailers(message: str | bytes, trailers: Sequence[tuple[str, str]]) -> bytes:
     """Return a message as git stores it, with trailers at its end.
 
-    Trailing white space is removed, one newline ends it. Trailers join an existing block of trailers, else a
-    blank line separates them; an identical trailer is not repeated.
+    The message stays as it is, byte for byte; only a newline that its last line lacks is added. Trailers join
+    an existing block of trailers, else a blank line separates them; an identical trailer is not repeated.
 
     Args:
         message: The message; text is encoded as UTF-8.
         trailers: Keys and one-line values, in order.
     """
     raw = message.encode(errors="surrogateescape") if isinstance(message, str) else message
-    lines = [line.rstrip() for line in raw.replace(b"\0", b"").replace(b"\r\n", b"\n").split(b"\n")]
-    text = re.sub(rb"\n{3,}", b"\n\n", b"\n".join(lines).strip(b"\n")) or b"(no message)"
-    block = _trailer_block(text)
+    text = raw.replace(b"\0", b"")
+    if not text.strip():
+        text = b"(no message)"
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    block = _trailer_block(text.removesuffix(b"\n"))
     wanted = [f"{key}: {' '.join(value.split())}".encode(errors="surrogateescape") for key, value in trailers]
     added = [line for line in wanted if line not in block]
     if not added:
-        return text + b"\n"
-    return text + (b"\n" if block else b"\n\n") + b"\n".join(added) + b"\n"
+        return text
+    return text + (b"" if block or text.endswith(b"\n\n") else b"\n") + b"\n".join(added) + b"\n"
 
 
-def parse_date(when: datetime | str) -> datetime:
-    """Parse a time with its offset: a mail's date, ISO 8601, or git's own form; without an offset it is UTC.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    if isinstance(when, datetime):
-        return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    text = when.strip()
-    if raw := _RAW_DATE.match(text):
-        minutes = (int(raw[3]) * 60 + int(raw[4])) * (-1 if raw[2] == "-" else 1)
-        return datetime.fromtimestamp(int(raw[1]), timezone(timedelta(minutes=minutes)))
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = parsedate_to_datetime(text)
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+def tidied(message: str) -> str:
+    """Return a message as version 0.1.0 stored it, without white space at line ends."""
+    lines = [line.rstrip() for line in message.replace("\r\n", "\n").split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip("\n"))
 
 
 def _trailer_block(text: bytes) -> list[bytes]:
@@ -160,4 +147,4 @@ def _trailer_block(text: bytes) -> list[bytes]:
 
 
 def _clean(name: str) -> str:
-    return re.sub(r"[<>\n\r\0]", "", name).strip(" .,:;\"'\\") or "unknown"
+    return re.sub(r"[<>\n\r\0]", "", name).strip(" .,:;\"'\\")

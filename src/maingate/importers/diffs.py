@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from maingate.patches.intake import Intake, take_in
-from maingate.patches.model import lines_of
+from maingate.patches.model import FileChange, lines_of
 from maingate.patches.policy.policy import Policy, judge
 from maingate.patches.text.lines import begins_diff, begins_traditional, is_blank, is_signature
 from maingate.reasons import Reason
@@ -60,11 +60,14 @@ class ReadDiff:
         return self._taken.message if isinstance(self._taken, Reason) else None
 
     @property
+    def changes(self) -> tuple[FileChange, ...]:
+        """The changes of the files; none of a diff with a fault."""
+        return () if isinstance(self._taken, Reason) else self._taken.files
+
+    @property
     def paths(self) -> list[bytes]:
         """The paths that it names, old and new ones, in order; none of a diff with a fault."""
-        if isinstance(self._taken, Reason):
-            return []
-        return list(dict.fromkeys(path for change in self._taken.files for path in change.paths))
+        return list(dict.fromkeys(path for change in self.changes for path in change.paths))
 
     @property
     def permissions(self) -> dict[str, bool]:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -78,6 +78,13 @@ class PlannedTask:
     spec: dict[str, Any]
 
 
+def notes_about(entry: Entry) -> Iterator[str]:
+    """Yield the notes about an entry for the user."""
+    yield from entry.notes
+    if entry.date is not None and entry.date.loss:
+        yield entry.date.loss + ("" if entry.date.is_storable else ", which git cannot keep")
+
+
 def planned_task(entry: Entry, *, number: int, folder: str) -> PlannedTask:
     """Return the task of an entry of a series.
 
@@ -93,7 +100,7 @@ def planned_task(entry: Entry, *, number: int, folder: str) -> PlannedTask:
         "patch": f"{folder}/{name}.patch",
         "message": entry.message if entry.message != title else None,
         "author": entry.author,
-        "date": None if entry.date is None else entry.date.isoformat(),
+        "date": None if entry.date is None else entry.date.as_plan_text(),
     }
     return PlannedTask(name=name, spec={key: value for key, value in spec.items() if value})
 
@@ -153,8 +160,10 @@ class _Writer:
         self.tasks: list[PlannedTask] = []
         self.skipped: list[str] = []
         self.permissions: dict[str, bool] = {}
+        self.told: list[str] = []
 
     def take(self, entry: Entry) -> None:
+        self.told += [f"{entry.origin}: {note}" for note in notes_about(entry)]
         if not entry.diff.strip():
             self.skipped.append(f"{entry.origin}: {entry.subject}" if entry.message else entry.origin)
             return
@@ -164,7 +173,7 @@ class _Writer:
         self.tasks.append(task)
 
     def notes(self) -> list[str]:
-        notes = []
+        notes = self.told
         if "binary" in self.permissions:
             notes.append("the series has binary files, so the plan's policy allows them (binary: true)")
         if "submodules" in self.permissions:

@@ -15,11 +15,12 @@ from typing import Any, Final
 from maingate.patches.change_key import change_key
 from maingate.patches.model import ChangeKind, Doubt, FileChange
 from maingate.patches.repair_record import Repair
+from maingate.patches.text.diffstat import CONTRADICTS, MISSING_OR_QUOTED, contradiction
 from maingate.patches.text.file_set import one_change_per_file
 from maingate.patches.text.headers import same_file, without_prefix
 from maingate.patches.text.left_out import left_out
 from maingate.patches.text.lines import DiffError, begins_traditional, no_diff, stray_syntax
-from maingate.patches.text.mail import MailHeader, open_letter
+from maingate.patches.text.mail import Letter, MailHeader, open_letter
 from maingate.patches.text.quoting import show_path
 from maingate.patches.text.render import render_change
 from maingate.patches.text.section import Section
@@ -169,6 +170,7 @@ def _take_in(raw: bytes, max_bytes: int) -> Intake:
         for repair in section.repairs
     ]
     _refuse_without_effect(sections, changes)
+    _refuse_contradiction(letter, sections, changes)
     files, merges = one_change_per_file(changes)
     repairs = [*letter.repairs, *left_out(letter, sections), *repairs, *merges]
     return Intake(raw=raw, files=files, repairs=tuple(repairs), header=letter.header)
@@ -220,6 +222,15 @@ def _named(change: FileChange, path: bytes) -> FileChange:
     if change.kind is ChangeKind.ADD:
         return replace(change, new_path=path)
     return replace(change, old_path=path)
+
+
+def _refuse_contradiction(letter: Letter, sections: Sequence[Section], changes: Sequence[FileChange]) -> None:
+    """Refuse a mail whose diffstat declares other changes than its diff has."""
+    if not letter.prose_end:
+        return
+    said = contradiction(letter.lines[letter.prose_end : sections[0].at], changes)
+    if said is not None:
+        raise DiffError(f"{CONTRADICTS}: {said}. {MISSING_OR_QUOTED}", letter.prose_end)
 
 
 def _refuse_without_effect(sections: Sequence[Section], changes: Sequence[FileChange]) -> None:

@@ -20,6 +20,8 @@ class RepairKind(StrEnum):
     """The mail was decoded: from its transfer encoding."""
     CHARSET = "charset"
     """The message was in another encoding than UTF-8: from that."""
+    DATE = "date"
+    """The date is one that git cannot keep: from it, to the date that the commit has."""
     PROSE = "prose"
     """Lines around the diff were left out: their number."""
     PREFIX = "prefix"

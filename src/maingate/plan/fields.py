@@ -3,23 +3,25 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
     StrictFloat,
     StrictInt,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
+from maingate.git_dates import RAW_DATE
 from maingate.settings.problems import as_written
 
 
@@ -74,10 +76,12 @@ def _author(value: str) -> str:
     return value
 
 
-def _date(value: object) -> object:
+def _date(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    if isinstance(value, str) and RAW_DATE.fullmatch(value.strip()):
+        return value.strip()
     if not isinstance(value, str | datetime):
         raise fault("date_invalid", f"{as_written(value)} is not a date", 'write "2026-01-31T12:00:00+01:00"')
-    return value
+    return check(value)
 
 
 def _variable(value: str) -> str:
@@ -117,7 +121,22 @@ Command = Annotated[
 ]
 Text = Annotated[str, AfterValidator(_text)]
 Author = Annotated[str, AfterValidator(_author)]
-Date = Annotated[AwareDatetime, BeforeValidator(_date)]
+if TYPE_CHECKING:
+    Date = datetime | str
+else:
+    Date = Annotated[
+        AwareDatetime,
+        WrapValidator(_date),
+        PlainSerializer(to_jsonable_python, when_used="json"),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "format": "date-time"},
+                    {"type": "string", "pattern": r"^@?-?\d+ "},
+                ]
+            }
+        ),
+    ]
 ExitCodes = Annotated[tuple[Annotated[StrictInt, AfterValidator(_exit_code)], ...], Field(min_length=1)]
 Environment = Mapping[
     Annotated[str, Field(pattern=r"^[^=\x00]+$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]

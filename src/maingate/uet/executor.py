@@ -14,6 +14,7 @@ from maingate.errors import PatchFolderError, UnreadablePatchError
 from maingate.git.commit_again import commit_again
 from maingate.git.repository import Blob, Repository, Signature
 from maingate.git.trees import SYMLINK_MODE
+from maingate.git_dates import GitDate, read_date
 from maingate.patches.apply.already_there import AlreadyThere, FindLanded, Known
 from maingate.patches.apply.apply import apply_patch
 from maingate.patches.apply.outcomes import Applied, NotApplied
@@ -21,6 +22,8 @@ from maingate.patches.apply.preimages import Preimages
 from maingate.patches.apply.series import apply_series
 from maingate.patches.intake import Intake, take_in
 from maingate.patches.policy.policy import judge
+from maingate.patches.repair_record import Repair
+from maingate.patches.text.mail import date_repair
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.step_values import Committed, Order, Piece, Taken, message_of
 
@@ -104,7 +107,12 @@ class Executor:
             onto = self._commit(patch, applied.tree, onto)
             history.go_on(onto)
             made.append(
-                Committed(commit=onto, tree=applied.tree, method=str(applied.method), repairs=applied.repairs)
+                Committed(
+                    commit=onto,
+                    tree=applied.tree,
+                    method=str(applied.method),
+                    repairs=(*applied.repairs, *_repairs_of_date(patch.order)),
+                )
             )
         return made, None
 
@@ -196,8 +204,28 @@ class Executor:
         name = order.task.author or (header.author if header else None) or made_by
         if name is None:
             return None
-        when = order.task.date or (header.date if header else None) or now
-        return Signature.parse(name, when)
+        return Signature.parse(name, _author_date(order, intake) or now)
+
+
+def _author_date(order: Order, intake: Intake) -> GitDate | None:
+    """Return the author date: the task's, else the patch's own; None when git could keep neither."""
+    given = _given_date(order)
+    if given is None and intake.header is not None:
+        given = intake.header.date
+    return given if given is not None and given.is_storable else None
+
+
+def _given_date(order: Order) -> GitDate | None:
+    given = order.task.date
+    if given is None:
+        return None
+    return read_date(given) if isinstance(given, str) else GitDate.of(given)
+
+
+def _repairs_of_date(order: Order) -> list[Repair]:
+    """Return the repair of a task's date of which git cannot keep all, if it is one."""
+    given = _given_date(order)
+    return [date_repair(given)] if given is not None and given.loss else []
 
 
 def _too_large(path: Path, size: int, limit: int) -> Reason:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ def test_message_author_and_date_are_in_the_plan(
     assert (name, task.title, task.message) == ("0001-ander-alles", "Änder: alles", message)
     assert task.author == "Zoë Ünal <zoe@example.org>"
     assert task.date is not None
-    assert task.date.isoformat() == "2023-11-15T03:43:20+05:30"
+    assert str(task.date) == "2023-11-15 03:43:20+05:30"
     assert diffs_of(made)[0].startswith(b"diff --git a/a b/a\n")
 
 
@@ -210,10 +211,11 @@ def test_two_hundred_commits_take_one_process(repo: GitRepo, do_import: Import) 
 @pytest.mark.parametrize(
     ("date", "iso"),
     [("0 +0000", "1970-01-01T00:00:00+00:00"), ("1700000000 -0330", "2023-11-14T18:43:20-03:30"),
-     ("1700000000 +9959", "2023-11-14T22:13:20+00:00")],
+     ("1700000000 +9959", "1700000000 +9959"), ("253402300800 +0000", "253402300800 +0000"),
+     ("1700000000 +051800", "1700000000 +051800"), ("-5 +0000", "-5 +0000")],
 )  # fmt: skip
-def test_strange_zones_keep_the_moment(repo: GitRepo, do_import: Import, date: str, iso: str) -> None:
-    """A zone that no clock shows gives the same moment in UTC."""
+def test_strange_dates_are_kept(repo: GitRepo, do_import: Import, date: str, iso: str) -> None:
+    """A date that no calendar has stands in the plan as git writes it."""
     repo.commit({"a": "1"})
     tree, parent = repo.tree(), repo.head()
     raw = f"tree {tree}\nparent {parent}\nauthor A <a@b> {date}\ncommitter A <a@b> {date}\n\nx\n"
@@ -221,8 +223,7 @@ def test_strange_zones_keep_the_moment(repo: GitRepo, do_import: Import, date: s
     raw = raw.replace(tree, repo.tree())
     commit = repo.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=raw.encode())
     ((_, task),) = tasks_of(do_import(f"{parent}..{commit}"))
-    assert task.date is not None
-    assert task.date.isoformat() == iso
+    assert (task.date.isoformat() if isinstance(task.date, datetime) else task.date) == iso
 
 
 def test_messages_in_other_encodings_and_empty_names_are_read(repo: GitRepo, do_import: Import) -> None:

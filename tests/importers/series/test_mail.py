@@ -3,12 +3,13 @@
 import base64
 import quopri
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from maingate.importers.series.mail import is_mail
-from maingate.importers.series.series import ImportedPlan
+from maingate.importers.series.series import ImportedPlan, MailboxOptions
 from support.factories import GitRepo
 from support.imported import diffs_of, tasks_of, tree_after
 
@@ -47,11 +48,13 @@ def test_a_mailbox_gives_the_tree_of_its_commits(
 def test_headers_are_decoded(repo: GitRepo, do_import: Import, mailbox: Callable[..., Path]) -> None:
     """Subject, author, date and body are those of the commit; [PATCH n/m] goes, other brackets stay."""
     a_history(repo)
-    (_, first), (name, second) = tasks_of(do_import(mailbox("--pretty=mboxrd")))
+    (_, first), (name, second) = tasks_of(
+        do_import(mailbox("--pretty=mboxrd"), mailbox=MailboxOptions(is_mboxrd=True))
+    )
     assert (first.title, first.message, first.author) == ("first", None, "Ada Example <ada@example.org>")
     assert (name, second.title) == ("0002-net-zoe-second", "[net] Zoë: second")
     assert second.message == "[net] Zoë: second\n\n>From here on\nFrom there on"
-    assert second.date is not None
+    assert isinstance(second.date, datetime)
     assert second.date.isoformat() == repo.git("log", "-1", "--format=%aI").replace("Z", "+00:00")
 
 

@@ -40,6 +40,31 @@ def test_a_folder_is_taken_in_natural_order(repo: GitRepo, patches: Path, do_imp
     assert tree_after(repo, "HEAD~1", diffs_of(made)) == repo.tree()
 
 
+def test_an_exported_changeset_keeps_author_date_and_message(
+    repo: GitRepo, tmp_path: Path, do_import: Import
+) -> None:
+    """Mercurial counts a zone in seconds west of UTC; `#` in the message begins no header."""
+    repo.commit({"a": "1\n"}, "base")
+    head = (
+        b"# HG changeset patch\n# User Ada <a@b>\n# Date 1700000000 -19080\n"
+        b"#      Wed Nov 15 03:31:20 2023 +0518\n# Node ID 12345\n# Parent  0\nTopic: do it\n\n# really\n"
+    )
+    for name, zone in (("a.patch", b"-19080"), ("b.patch", b"12600"), ("c.patch", b"-19110")):
+        text = head.replace(b"-19080", zone) + b"diff -r 0 -r 1 a\n" + repo.diff_of({"a": "2\n"})
+        (tmp_path / name).write_bytes(text)
+        made = do_import(tmp_path / name, out=f"{name}.yaml")
+        ((_, task),) = tasks_of(made)
+        assert (task.author, task.message) == ("Ada <a@b>", "Topic: do it\n\n# really")
+        assert (
+            str(task.date)
+            == {
+                "a.patch": "2023-11-15 03:31:20+05:18",
+                "b.patch": "2023-11-14 18:43:20-03:30",
+                "c.patch": "1700000000 +051830",
+            }[name]
+        )
+
+
 def test_a_folder_of_mails_keeps_their_headers(repo: GitRepo, tmp_path: Path, do_import: Import) -> None:
     """Files that `git format-patch` wrote are mails, each with its author."""
     repo.commit({"a": "1\n"}, "base")

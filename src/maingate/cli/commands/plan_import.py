@@ -50,13 +50,20 @@ def series(
         int | None,
         typer.Option(metavar="N", help="Tasks per workstream; each workstream needs the one before."),
     ] = None,
+    scissors: Annotated[
+        bool,
+        typer.Option("--scissors", help="Take only the text below a scissors line (-- >8 --) of a mail."),
+    ] = False,
+    mboxrd: Annotated[
+        bool, typer.Option("--mboxrd", help="Read '>From' in a mailbox that git wrote as 'From'.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a plan from a series of patches, in its order.
 
     A git range is imported along first parents, oldest first; a merge becomes one patch.
     """
-    from maingate.importers.series.series import ImportOptions, import_series
+    from maingate.importers.series.series import ImportOptions, MailboxOptions, import_series
 
     options = ImportOptions(
         name=name,
@@ -66,7 +73,8 @@ def series(
         gate_last=gate_last,
         workstream_size=workstream_size,
     )
-    made = import_series(source, out=out, repo=repo, options=options)
+    mailbox = MailboxOptions(cuts_at_scissors=scissors, is_mboxrd=mboxrd)
+    made = import_series(source, out=out, repo=repo, options=options, mailbox=mailbox)
     print_plan(made, as_json=as_json, why=" (no changes)")
 
 

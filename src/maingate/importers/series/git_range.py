@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import UsageError
+from maingate.git_dates import GitDate
 from maingate.importers.git_call import ask_git, stream_git
 from maingate.importers.series_entry import Entry, author_of, date_of
+from maingate.patches.text.charsets import text_of
 
 EMPTY_TREES: Final = (
     "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -19,6 +21,7 @@ EMPTY_TREES: Final = (
 
 _RANGE: Final = re.compile(r"(?P<old>[^.\s].*?|)\.\.(?P<new>[^.\s].*|)")
 
+_AUTHOR_DATE: Final = re.compile(rb"^author .*> (-?\d+ [+-]\d+)$", re.MULTILINE)
 _PRINTED_PLAINLY: Final = (
     "-p", "--binary", "--full-index", "-M", "--no-textconv", "--no-ext-diff", "--no-color", "--root",
     "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none", "-U3",
@@ -81,7 +84,7 @@ def entries_of_range(commits: GitRange) -> Iterator[Entry]:
     ]  # fmt: skip
     for record in _parted(stream_git(arguments, cwd=commits.repo), mark.encode()):
         head, _, diff = record.partition(end.encode())
-        yield _entry(head, diff.lstrip(b"\n"))
+        yield _entry(head, diff.lstrip(b"\n"), commits.repo)
 
 
 def diff_of_trees(repo: Path, old: str, new: str) -> bytes:
@@ -139,14 +142,50 @@ def _parted(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
         yield bytes(held)
 
 
-def _entry(head: bytes, diff: bytes) -> Entry:
-    commit, name, mail, date, message = (
-        field.decode(errors="replace") for field in head.split(b"\0", maxsplit=4)
-    )
+def _entry(head: bytes, diff: bytes, repo: Path) -> Entry:
+    commit, name, mail, date, message = head.split(b"\0", maxsplit=4)
+    text = message.replace(b"\0", b"")
+    when = date_of(date.decode(errors="replace")) or _raw_date(commit.decode(), repo)
     return Entry(
-        origin=commit,
+        origin=commit.decode(),
         diff=diff,
-        message=message.strip().replace("\0", ""),
-        author=author_of(name, mail),
-        date=date_of(*(date.split(" ", maxsplit=1) if " " in date else (date, "+0000"))),
+        message=_without_newline(_text(text)),
+        author=author_of(_text(name), _text(mail)),
+        date=when,
+        notes=tuple(_notes(name, mail, when, text)),
     )
+
+
+def _raw_date(commit: str, repo: Path) -> GitDate | None:
+    """Return an author date that git does not show, such as one before 1970; None when there is none."""
+    found = _AUTHOR_DATE.search(ask_git(["cat-file", "commit", commit], cwd=repo).partition(b"\n\n")[0])
+    return date_of(found[1].decode()) if found else None
+
+
+def _text(raw: bytes) -> str:
+    """Return text; bytes that are not UTF-8, although git takes them for that, are read as Latin-1."""
+    return text_of(raw, "utf-8")
+
+
+def _without_newline(message: str) -> str:
+    """Return a message without its last newline, which a commit gets anyway; a blank one is empty."""
+    return message.removesuffix("\n") if message.strip() else ""
+
+
+def _notes(name: bytes, mail: bytes, when: GitDate | None, message: bytes) -> Iterator[str]:
+    if when is None:
+        yield "the commit has no date that git can read; the time of the landing is used"
+    if not name.strip() and not mail.strip():
+        yield "the commit has no author: unknown"
+    elif not name.strip():
+        yield "the author has no name, which git cannot keep; the address is the name"
+    if not _is_utf8(message):
+        yield "the message is not UTF-8 and was read as Latin-1"
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

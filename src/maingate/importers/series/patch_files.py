@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import PlanError, Problem, UsageError
+from maingate.git_dates import GitDate
 from maingate.importers.diffs import parted
-from maingate.importers.series.mail import entries_of_mailbox, is_mail
-from maingate.importers.series_entry import Entry, author_of
+from maingate.importers.series.mail import MailboxOptions, entries_of_mailbox, is_mail
+from maingate.importers.series_entry import Entry, author_of, date_of
 
 SUFFIXES: Final = (".patch", ".diff")
-_MERCURIAL_USER: Final = re.compile(r"^# User (?P<name>[^<\n]*?)\s*<(?P<mail>[^>\n]*)>", re.MULTILINE)
+_MERCURIAL: Final = re.compile(r"\s*# HG changeset patch\r?\n(?:#.*(?:\n|$))*")
+_MERCURIAL_USER: Final = re.compile(
+    r"^# User (?P<name>[^<\n]*?)\s*(?:<(?P<mail>[^>\n]*)>)?\s*$", re.MULTILINE
+)
+_MERCURIAL_DATE: Final = re.compile(r"^# Date (?P<seconds>-?\d+)(?:\.\d+)? (?P<west>-?\d+)\s*$", re.MULTILINE)
 _HUNK: Final = re.compile(rb"^@@", re.MULTILINE)
 _STRIP: Final = re.compile(r"-p\s*(\S+)")
 
 
-def entries_of_folder(folder: Path) -> Iterator[Entry]:
+def entries_of_folder(folder: Path, options: MailboxOptions | None = None) -> Iterator[Entry]:
     """Yield the patches of a folder's ``*.patch`` and ``*.diff`` files, in natural order (2 before 10).
 
     Raises:
@@ -26,47 +31,50 @@ def entries_of_folder(folder: Path) -> Iterator[Entry]:
     if not files:
         raise UsageError(f"{folder} has no *.patch or *.diff files, and no quilt series")
     for path in files:
-        yield from entries_of_file(path, origin=path.name)
+        yield from entries_of_file(path, origin=path.name, options=options)
 
 
-def entries_of_file(path: Path, *, origin: str) -> Iterator[Entry]:
+def entries_of_file(path: Path, *, origin: str, options: MailboxOptions | None = None) -> Iterator[Entry]:
     """Yield the patch of a file, or the patches of a mailbox."""
-    yield from _entries(_read(path), origin=origin)
+    yield from _entries(_read(path), origin=origin, options=options)
 
 
-def _entries(raw: bytes, *, origin: str) -> Iterator[Entry]:
+def _entries(raw: bytes, *, origin: str, options: MailboxOptions | None = None) -> Iterator[Entry]:
     if is_mail(raw):
-        yield from entries_of_mailbox(raw, origin=origin)
+        yield from entries_of_mailbox(raw, origin=origin, options=options)
     else:
         yield _bare(raw, origin=origin)
 
 
-def entries_of_only_file(path: Path) -> Iterator[Entry]:
+def entries_of_only_file(path: Path, options: MailboxOptions | None = None) -> Iterator[Entry]:
     """Yield the patches of a file that is the whole series.
 
     Raises:
         UsageError: The file is neither a mailbox nor a diff, not even a broken one.
     """
-    return entries_of_bytes(_read(path), origin=path.name, shown=str(path))
+    return entries_of_bytes(_read(path), origin=path.name, shown=str(path), options=options)
 
 
-def entries_of_bytes(raw: bytes, *, origin: str, shown: str) -> Iterator[Entry]:
+def entries_of_bytes(
+    raw: bytes, *, origin: str, shown: str, options: MailboxOptions | None = None
+) -> Iterator[Entry]:
     """Yield the patches of bytes that are the whole series.
 
     Args:
         raw: A mailbox or a diff.
         origin: Its name in entries.
         shown: Its name in the error.
+        options: How mails are read.
 
     Raises:
         UsageError: They are neither a mailbox nor a diff, not even a broken one.
     """
     if not is_mail(raw) and not parted(raw)[1] and not _HUNK.search(raw):
         raise UsageError(f"no diff found in {shown}; a series is a mailbox or files of diffs")
-    return _entries(raw, origin=origin)
+    return _entries(raw, origin=origin, options=options)
 
 
-def entries_of_quilt(series: Path) -> Iterator[Entry]:
+def entries_of_quilt(series: Path, options: MailboxOptions | None = None) -> Iterator[Entry]:
     """Yield the patches of a quilt ``series`` in order, without commented lines.
 
     Raises:
@@ -78,7 +86,7 @@ def entries_of_quilt(series: Path) -> Iterator[Entry]:
         raise PlanError(problems)
     for _, line in listed:
         name = line.split()[0]
-        yield from entries_of_file(series.parent / name, origin=name)
+        yield from entries_of_file(series.parent / name, origin=name, options=options)
 
 
 def _listed(series: Path) -> Iterator[tuple[int, str]]:
@@ -108,14 +116,31 @@ def _bare(raw: bytes, *, origin: str) -> Entry:
     if not diff:
         return Entry(origin=origin, diff=raw if raw.strip() else b"")
     words = before.decode(errors="replace").replace("\0", "")
-    user = _MERCURIAL_USER.search(words)
-    lines = [line.rstrip() for line in words.splitlines() if not line.startswith(("#", "---", "==="))]
+    head = _MERCURIAL.match(words)
+    if head is None:
+        lines = [line.rstrip() for line in words.splitlines() if not line.startswith(("#", "---", "==="))]
+        return Entry(origin=origin, diff=diff, message="\n".join(lines).strip())
+    user = _MERCURIAL_USER.search(head[0])
     return Entry(
         origin=origin,
         diff=diff,
-        message="\n".join(lines).strip(),
-        author=author_of(user["name"], user["mail"]) if user else None,
+        message=words[head.end() :].strip("\r\n"),
+        author=author_of(user["name"], user["mail"] or "") if user else None,
+        date=_mercurial_date(head[0]),
     )
+
+
+def _mercurial_date(head: str) -> GitDate | None:
+    """Return the date of an exported changeset: seconds since 1970, and the zone in seconds west of UTC."""
+    found = _MERCURIAL_DATE.search(head)
+    if found is None:
+        return None
+    west = int(found["west"])
+    minutes, seconds = divmod(abs(west), 60)
+    zone = f"{'-' if west > 0 else '+'}{minutes // 60:02d}{minutes % 60:02d}" + (
+        f"{seconds:02d}" if seconds else ""
+    )
+    return date_of(f"{found['seconds']} {zone}")
 
 
 def _read(path: Path) -> bytes:

@@ -12,10 +12,11 @@ from pathlib import Path
 from maingate.errors import UsageError
 from maingate.importers.plan_files import ImportedPlan, ImportOptions, write_plan
 from maingate.importers.series.git_range import base_of, entries_of_range, is_range, resolve_range
+from maingate.importers.series.mail import MailboxOptions
 from maingate.importers.series.patch_files import entries_of_folder, entries_of_only_file, entries_of_quilt
 from maingate.importers.series_entry import Entry
 
-__all__ = ["ImportOptions", "ImportedPlan", "import_series"]
+__all__ = ["ImportOptions", "ImportedPlan", "MailboxOptions", "import_series"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,12 @@ class Series:
 
 
 def import_series(
-    source: str, *, out: Path, repo: Path, options: ImportOptions | None = None
+    source: str,
+    *,
+    out: Path,
+    repo: Path,
+    options: ImportOptions | None = None,
+    mailbox: MailboxOptions | None = None,
 ) -> ImportedPlan:
     """Write a plan that lands a series of patches in its order.
 
@@ -44,6 +50,7 @@ def import_series(
         out: The plan file to write; the patches go beside it into ``<stem>.patches/``.
         repo: The repository of a git range.
         options: The plan's other keys.
+        mailbox: How mails are read.
 
     Returns:
         The written plan, with the entries left out and notes for the person.
@@ -52,7 +59,7 @@ def import_series(
         UsageError: The source cannot be read, or a file would be overwritten.
         PlanError: A quilt series has problems; all are listed.
     """
-    series = open_series(source, repo)
+    series = open_series(source, repo, mailbox)
     return write_plan(
         series.entries,
         out=out,
@@ -62,7 +69,7 @@ def import_series(
     )
 
 
-def open_series(source: str, repo: Path) -> Series:
+def open_series(source: str, repo: Path, mailbox: MailboxOptions | None = None) -> Series:
     """Open a series; see `import_series`.
 
     Raises:
@@ -75,14 +82,16 @@ def open_series(source: str, repo: Path) -> Series:
             (found for found in (path / "series", path / "patches" / "series") if found.is_file()), None
         )
         if quilt is not None:
-            return _from_quilt(quilt)
+            return _from_quilt(quilt, mailbox)
         return Series(
-            name=path.resolve().name, entries=entries_of_folder(path), comments=[f"Imported from {source}."]
+            name=path.resolve().name,
+            entries=entries_of_folder(path, mailbox),
+            comments=[f"Imported from {source}."],
         )
     if path.is_file():
         if path.name == "series":
-            return _from_quilt(path)
-        entries = entries_of_only_file(path)
+            return _from_quilt(path, mailbox)
+        entries = entries_of_only_file(path, mailbox)
         return Series(name=path.stem, entries=entries, comments=[f"Imported from {source}."])
     if is_range(source):
         return _from_range(source, repo)
@@ -95,9 +104,11 @@ def open_series(source: str, repo: Path) -> Series:
     )
 
 
-def _from_quilt(series: Path) -> Series:
+def _from_quilt(series: Path, mailbox: MailboxOptions | None) -> Series:
     comments = [f"Imported from the quilt series {series}."]
-    return Series(name=series.resolve().parent.name, entries=entries_of_quilt(series), comments=comments)
+    return Series(
+        name=series.resolve().parent.name, entries=entries_of_quilt(series, mailbox), comments=comments
+    )
 
 
 def _from_range(source: str, repo: Path) -> Series:

@@ -86,6 +86,15 @@ def read_hunk(lines: Sequence[bytes], at: int) -> ReadHunk:
     return ReadHunk(hunk=hunk, end=end, repairs=tuple(repairs), is_open=_is_open(lines, end))
 
 
+def end_of_counted_hunk(lines: Sequence[bytes], at: int) -> int | None:
+    """Return the line behind a hunk that is as long as its header says; None for any other text."""
+    found = _HEADER.fullmatch(chomp(lines[at]))
+    if found is None:
+        return None
+    old, new = (1 if count is None else int(count) for count in (found[2], found[4]))
+    return _end_by_counts(lines, at + 1, old, new)
+
+
 def _recounted(was: str, now: str) -> Repair:
     return Repair(kind=RepairKind.COUNTS, said=f"has counts {was}: corrected to {now}", was=was, now=now)
 

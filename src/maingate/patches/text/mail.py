@@ -1,31 +1,28 @@
-"""The mail around a patch: author, date and message (git-am(1), RFC 5322, RFC 2047)."""
+"""The mail around a patch: author, date and message (git-am(1), RFC 5322, RFC 2045)."""
 
 import base64
 import binascii
-import email.errors
-import email.header
-import email.utils
 import quopri
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
+from maingate.git_dates import GitDate
 from maingate.patches.model import lines_of
 from maingate.patches.repair_record import Repair, RepairKind
-from maingate.patches.text.charsets import is_charset, storable, text_of
-from maingate.patches.text.lines import DiffError, begins_diff, chomp, is_separator
-
-_ENVELOPE: Final = re.compile(rb"From \S+ [^\n]*\n")
-_FIELD: Final = re.compile(rb"([!-9;-~]+):[ \t]*(.*)")
-_TAGS: Final = re.compile(r"(?:\s*(?:re:|\[[^\]]*\]))*\s*", re.IGNORECASE)
-_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9._:-]+)", re.IGNORECASE)
-_IN_BODY: Final = re.compile(rb"(From|Date|Subject): ")
-_ADDRESS: Final = re.compile(r"([^<>]*)<([^<>\s]+)>")
-_BARE_ADDRESS: Final = re.compile(r"[^\s<>()]+@[^\s<>()]+")
-_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>]")
-_LARGEST_HEADER: Final = 16 * 1024
-_ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[BbQq]\?")
+from maingate.patches.text.charsets import is_charset
+from maingate.patches.text.lines import DiffError
+from maingate.patches.text.mail_fields import (
+    Fields,
+    author_in,
+    date_in,
+    is_mail_header,
+    parameter_in,
+    read_fields,
+    subject_in,
+    word_in,
+)
+from maingate.patches.text.mail_message import end_of_message, take_fields, tidy_text, without_scissors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +31,12 @@ class MailHeader:
 
     Args:
         author: ``Name <address>``; None when it has none.
-        date: The date, aware; None when it has none or an invalid one.
+        date: The date; None when it has none or an invalid one.
         message: The commit message, as ``git am`` makes it from subject and body; None when there is none.
     """
 
     author: str | None
-    date: datetime | None
+    date: GitDate | None
     message: str | None
 
 
@@ -52,38 +49,105 @@ class Letter:
         lines: The text with its transfer encoding undone.
         prose_end: The line behind the ``---`` that ends the message; 0 when there is none. The text before it
             is a message, even if it looks like a diff.
-        repairs: The encodings that were undone, if it was not plain UTF-8.
+        message_end: The line that ends the message; 0 when the text is no mail.
+        repairs: The encodings that were undone, if it was not plain UTF-8, and what git cannot keep.
+        has_scissors: Whether the message has a scissors line.
     """
 
     header: MailHeader | None
     lines: list[bytes]
     prose_end: int
+    message_end: int = 0
     repairs: tuple[Repair, ...] = ()
+    has_scissors: bool = False
 
 
-def open_letter(raw: bytes) -> Letter:
+@dataclass(frozen=True, kw_only=True)
+class MailOptions:
+    """Options for reading a mail, as those of `git am`.
+
+    Args:
+        cuts_at_scissors: Whether only the text below a scissors line is the message.
+        keeps_tags: Whether words in brackets other than ``[PATCH]`` stay in the subject.
+        needs_sender: Whether a text without a sender is no mail.
+    """
+
+    cuts_at_scissors: bool = False
+    keeps_tags: bool = False
+    needs_sender: bool = True
+
+
+_PLAIN: Final = MailOptions()
+
+
+def open_letter(raw: bytes, options: MailOptions = _PLAIN) -> Letter:
     """Separate a text into mail header, message and the rest; a text that is no mail is all rest.
 
     Raises:
-        DiffError: The mail has parts, or its transfer encoding is damaged.
+        DiffError: The mail has parts, its transfer encoding is damaged, or its diff cannot be told from one
+            that it quotes.
     """
     lines = lines_of(raw)
-    fields, start = _read_fields(lines)
-    if "from" not in fields or not fields.keys() & {"subject", "date"}:
+    fields, start = read_fields(lines)
+    if not is_mail_header(fields) and (options.needs_sender or not fields.keys() & {"from", "subject"}):
         return Letter(header=None, lines=lines, prose_end=0)
-    body = _decoded_body(fields, lines[start:])
+    if is_multipart(fields):
+        raise DiffError("the mail has several parts; import it by `plan import series`, or save its patch")
+    body = decoded_body(fields, lines[start:])
     repairs = list[Repair]()
     if body is not None:
         lines = [*lines[:start], *body]
-        repairs.append(_decoded(fields["content-transfer-encoding"].lower()))
-    end, has_separator = _end_of_message(lines, start)
-    charset = _CHARSET.search(fields.get("content-type", ""))
-    stated = charset[1] if charset else "utf-8"
-    header = _header(fields, lines[start:end], stated)
-    repairs += _recoded(b"".join(lines[start:end]), stated)
+        repairs.append(_decoded(word_in(fields, "content-transfer-encoding")))
+    return read_letter(fields, lines, start, options, repairs)
+
+
+def read_letter(
+    fields: Fields, lines: list[bytes], start: int, options: MailOptions, repairs: Sequence[Repair] = ()
+) -> Letter:
+    """Read the message of a mail.
+
+    Args:
+        fields: The mail's header; its content type has the charset of the message.
+        lines: The header and the decoded body.
+        start: The first line of the body.
+        options: The options.
+        repairs: The repairs that were made before.
+    """
+    end, has_separator = end_of_message(lines, start)
+    stated = parameter_in(fields, "content-type", "charset") or "utf-8"
+    below, has_scissors = without_scissors(lines[start:end])
+    body = below if options.cuts_at_scissors else lines[start:end]
+    header = _header(fields, body, stated, keeps_tags=options.keeps_tags)
     return Letter(
-        header=header, lines=lines, prose_end=end + 1 if has_separator else 0, repairs=tuple(repairs)
+        header=header,
+        lines=lines,
+        prose_end=end + 1 if has_separator else 0,
+        message_end=end,
+        repairs=(*repairs, *_recoded(b"".join(lines[start:end]), stated), *_lost(header.date)),
+        has_scissors=has_scissors,
     )
+
+
+def is_multipart(fields: Fields) -> bool:
+    """Return whether a mail, or a part of one, has parts."""
+    return word_in(fields, "content-type").startswith("multipart/")
+
+
+def decoded_body(fields: Fields, body: list[bytes]) -> list[bytes] | None:
+    """Return the lines of a body with its transfer encoding undone; None when it has none.
+
+    Raises:
+        DiffError: It is damaged.
+    """
+    encoding = word_in(fields, "content-transfer-encoding")
+    if encoding == "quoted-printable":
+        return lines_of(quopri.decodestring(b"".join(body)))
+    if encoding != "base64":
+        return None
+    try:
+        return lines_of(base64.b64decode(b"".join(b"".join(body).split()), validate=True))
+    except binascii.Error as error:
+        raise DiffError("the mail's base 64 text is damaged or cut") from error
 
 
 def _decoded(encoding: str) -> Repair:
@@ -111,102 +175,27 @@ def _is_in(text: bytes, charset: str) -> bool:
     return True
 
 
-def _read_fields(lines: list[bytes]) -> tuple[dict[str, str], int]:
-    """Return the header fields at the beginning, unfolded, the first of each; none when it is no header."""
-    fields: dict[str, str] = {}
-    size = 0
-    at = 1 if lines and _ENVELOPE.match(lines[0]) else 0
-    name = ""
-    while at < len(lines) and chomp(lines[at]):
-        line = chomp(lines[at])
-        at += 1
-        size += len(line)
-        if size > _LARGEST_HEADER:
-            return {}, 0
-        if line[:1] in b" \t" and name:
-            fields[name] += " " + text_of(line.strip(), "utf-8")
-            continue
-        found = _FIELD.fullmatch(line)
-        if found is None:
-            return {}, 0
-        name = found[1].decode("ascii").lower()
-        fields.setdefault(name, text_of(found[2].strip(), "utf-8"))
-    return (fields, at + 1) if at < len(lines) else ({}, 0)
+def _lost(date: GitDate | None) -> list[Repair]:
+    """Return the repair of a date that git cannot keep, if it is one."""
+    return [] if date is None or not date.loss else [date_repair(date)]
 
 
-def _decoded_body(fields: dict[str, str], body: list[bytes]) -> list[bytes] | None:
-    if fields.get("content-type", "").lower().startswith("multipart/"):
-        raise DiffError("the mail has several parts; save its patch as plain text")
-    encoding = fields.get("content-transfer-encoding", "").lower()
-    if encoding == "quoted-printable":
-        return lines_of(quopri.decodestring(b"".join(body)))
-    if encoding != "base64":
-        return None
-    try:
-        return lines_of(base64.b64decode(b"".join(b"".join(body).split()), validate=True))
-    except binascii.Error as error:
-        raise DiffError("the mail's base 64 text is damaged or cut") from error
+def date_repair(date: GitDate) -> Repair:
+    """Return the repair of a date of which git cannot keep all."""
+    now = str(date) if date.is_storable else None
+    said = (
+        f"{date.loss}" if date.is_storable else f"{date.loss}, which git cannot keep: the time of the commit"
+    )
+    return Repair(kind=RepairKind.DATE, said=said, was=f"{date.seconds} {date.stated or date.zone}", now=now)
 
 
-def _end_of_message(lines: list[bytes], start: int) -> tuple[int, bool]:
-    """Return the end of the message, and whether a separator marks it.
-
-    Words that only begin like a diff (``diff -u is what I ran``) belong to the message, which `git am`
-    would cut.
-    """
-    for at in range(start, len(lines)):
-        line = lines[at]
-        if is_separator(line):
-            return at, True
-        if line[:1] in b"d-I" and begins_diff(lines, at):
-            return at, False
-    return len(lines), False
-
-
-def _header(fields: dict[str, str], body: list[bytes], charset: str) -> MailHeader:
-    at = 0
-    while at < len(body) and not chomp(body[at]).strip():
-        at += 1
-    while at < len(body) and (found := _IN_BODY.match(body[at])):
-        name = found[1].decode("ascii").lower()
-        fields[name] = text_of(chomp(body[at])[found.end() :].strip(), charset)
-        at += 1
-    text = "".join(text_of(chomp(line), charset) + "\n" for line in body[at:]).strip("\n").rstrip()
-    subject = _unencoded(fields.get("subject", ""))
-    subject = subject[match.end() :] if (match := _TAGS.match(subject)) else subject
-    paragraphs = [part for part in (subject.strip(), text) if part]
+def _header(fields: Fields, body: Sequence[bytes], charset: str, *, keeps_tags: bool) -> MailHeader:
+    own, at = take_fields(body)
+    fields = {**fields, **own}
+    subject = subject_in(fields.get("subject", b""), charset, keeps_tags=keeps_tags)
+    paragraphs = [part for part in (subject, tidy_text(body[at:], charset)) if part]
     return MailHeader(
-        author=_author(fields["from"]),
-        date=_date(fields.get("date")),
+        author=author_in(fields.get("from", b""), charset),
+        date=date_in(fields.get("date")),
         message="\n\n".join(paragraphs) + "\n" if paragraphs else None,
     )
-
-
-def _author(field: str) -> str | None:
-    found = _ADDRESS.fullmatch(field.strip())
-    if found is None:
-        return f"{field.strip()} <{field.strip()}>" if _BARE_ADDRESS.fullmatch(field.strip()) else None
-    name, address = _UNFIT.sub("", _unencoded(found[1].strip().strip('"'))).strip(), found[2].strip()
-    return f"{name or address} <{address}>"
-
-
-def _date(field: str | None) -> datetime | None:
-    if field is None:
-        return None
-    try:
-        date = email.utils.parsedate_to_datetime(field)
-    except (ValueError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-
-
-def _unencoded(field: str) -> str:
-    """Decode RFC 2047; damaged words stay unchanged."""
-    if "=?" not in field:
-        return field
-    if not all(is_charset(word) for word in _ENCODED_WORD.findall(field)):
-        return field
-    try:
-        return storable(str(email.header.make_header(email.header.decode_header(field))))
-    except (email.errors.HeaderParseError, LookupError, ValueError):
-        return field
