@@ -15,10 +15,11 @@ from typing import Any, Final
 from maingate.patches.change_key import change_key
 from maingate.patches.model import ChangeKind, Doubt, FileChange
 from maingate.patches.repair_record import Repair
+from maingate.patches.text.colours import without_colours
 from maingate.patches.text.diffstat import CONTRADICTS, MISSING_OR_QUOTED, contradiction
 from maingate.patches.text.file_set import one_change_per_file
-from maingate.patches.text.headers import same_file, without_prefix
-from maingate.patches.text.left_out import left_out
+from maingate.patches.text.headers import has_scheme, same_file, without_prefix
+from maingate.patches.text.left_out import left_out, refuse_messages_of_diff
 from maingate.patches.text.lines import DiffError, begins_traditional, no_diff, stray_syntax
 from maingate.patches.text.mail import Letter, MailHeader, open_letter
 from maingate.patches.text.quoting import show_path
@@ -159,7 +160,8 @@ def _take_in(raw: bytes, max_bytes: int) -> Intake:
         raise DiffError("the patch is empty", code=ReasonCode.EMPTY_PATCH)
     if raw.startswith(_BYTE_ORDER_MARKS):
         raise DiffError("the patch begins with a byte-order mark; save it as plain bytes without", 0)
-    letter = open_letter(raw)
+    text, colours = without_colours(raw)
+    letter = open_letter(text)
     if any(b"\0" in line for line in letter.lines[: letter.prose_end]):
         raise DiffError("a NUL byte stands outside of any file's content")
     sections = _read_sections(letter.lines, letter.prose_end, _INFLATION * max_bytes)
@@ -172,7 +174,7 @@ def _take_in(raw: bytes, max_bytes: int) -> Intake:
     _refuse_without_effect(sections, changes)
     _refuse_contradiction(letter, sections, changes)
     files, merges = one_change_per_file(changes)
-    repairs = [*letter.repairs, *left_out(letter, sections), *repairs, *merges]
+    repairs = [*colours, *letter.repairs, *left_out(letter, sections), *repairs, *merges]
     return Intake(raw=raw, files=files, repairs=tuple(repairs), header=letter.header)
 
 
@@ -190,6 +192,7 @@ def _read_sections(lines: Sequence[bytes], at: int, binary_limit: int) -> list[S
         at += 1
     if not sections:
         raise DiffError(no_diff(lines))
+    refuse_messages_of_diff(lines, sections)
     return sections
 
 
@@ -212,9 +215,10 @@ def _decided(section: Section, name: bytes, change: FileChange, has_prefix: Sequ
 
 def _lone_path(name: bytes, has_prefix: Sequence[bool]) -> bytes:
     stripped = without_prefix(name)
-    if stripped is None or (has_prefix and not any(has_prefix)):
+    is_certain = has_scheme(name)
+    if stripped is None or (has_prefix and not any(has_prefix) and not is_certain):
         return name
-    is_usual = name.startswith((b"a/", b"b/"))
+    is_usual = is_certain or name.startswith((b"a/", b"b/"))
     return stripped if is_usual or (has_prefix and all(has_prefix)) else name
 
 

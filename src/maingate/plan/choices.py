@@ -55,6 +55,15 @@ class Overlap(StrEnum):
     """Side by side; a patch that conflicts is made again."""
 
 
+class Whitespace(StrEnum):
+    """The treatment of a patch whose line endings are others than those of the file."""
+
+    KEEP = "keep"
+    """It is refused, as one that does not fit."""
+    FIX_EOL = "fix-eol"
+    """It takes the line endings of the file."""
+
+
 class TaskKind(StrEnum):
     """The sources of a task's patch."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 
-from maingate.plan.choices import LandingStyle, Level, Overlap, TaskKind
+from maingate.plan.choices import LandingStyle, Level, Overlap, TaskKind, Whitespace
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.fields import Author, Command, Date, Dollars, PlanPart, Text, fault
 from maingate.plan.names import ANY_NAME, BranchName, Name
@@ -70,6 +70,9 @@ class TaskPlan(PlanPart):
     )
     date: Date | None = Field(
         default=None, description="Author date of the commit. Default: the patch's own, or now."
+    )
+    whitespace: Whitespace | None = Field(
+        default=None, description="As the plan's `whitespace`, for the patch of this task."
     )
     policy: PolicyLayer = Field(default=PolicyLayer(), description="May only tighten the policy around it.")
 
@@ -202,6 +205,11 @@ class Plan(PlanPart):
         default=Overlap.SERIAL,
         description="Whether tools work side by side whose scopes may touch the same paths. Tools without a "
         "scope always do.",
+    )
+    whitespace: Whitespace = Field(
+        default=Whitespace.KEEP,
+        description="Line endings of ready patches: as they are, or with `fix-eol` those of the file that "
+        "the patch changes.",
     )
     notify: tuple[Command, ...] = Field(
         default=(),

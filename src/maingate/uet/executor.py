@@ -154,7 +154,8 @@ class Executor:
     ) -> Iterator[tuple[Piece, Applied | Reason]]:
         """Apply all in one go where that can be done, else one by one."""
         intakes = [patch.intake for patch in patches]
-        series = apply_series(self._repository, tree, intakes) if len(patches) > 1 else None
+        is_plain = not any(patch.order.fixes_endings for patch in patches)
+        series = apply_series(self._repository, tree, intakes) if len(patches) > 1 and is_plain else None
         for number, patch in enumerate(patches):
             violations = self._violations(patch.intake, patch.order, tree)
             if violations:
@@ -163,16 +164,16 @@ class Executor:
             if known is not None and (there := self._there.reason(patch.intake, known, onto=history.onto)):
                 yield patch, there
                 return
-            outcome = (
-                series[number]
-                if series
-                else apply_patch(self._repository, tree, patch.intake, history=history)
-            )
+            outcome = series[number] if series else self._apply_one(patch, tree, history)
             if isinstance(outcome, NotApplied):
                 yield patch, outcome.reason
                 return
             yield patch, outcome
             tree = outcome.tree
+
+    def _apply_one(self, patch: Piece, tree: str, history: Preimages) -> Applied | NotApplied:
+        fixes_endings = patch.order.fixes_endings
+        return apply_patch(self._repository, tree, patch.intake, history=history, fixes_endings=fixes_endings)
 
     def _commit(self, patch: Piece, tree: str, onto: str) -> str:
         before = self._repository.tree_of(onto)

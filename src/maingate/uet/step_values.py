@@ -22,12 +22,14 @@ class Order:
     Args:
         label: The task's name for people, such as ``parser/drop-regex``.
         policy: All layers of policy, tightened.
+        fixes_endings: Whether the patch may take the line endings of the files that it changes.
     """
 
     label: str
     task: TaskPlan
     policy: Policy
     origin: Origin = "ready"
+    fixes_endings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

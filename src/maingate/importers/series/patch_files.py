@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from maingate.git_dates import GitDate
 from maingate.importers.diffs import parted
 from maingate.importers.series.mail import MailboxOptions, entries_of_mailbox, is_mail
 from maingate.importers.series_entry import Entry, author_of, date_of
+from maingate.patches.text.colours import without_colours
 
 SUFFIXES: Final = (".patch", ".diff")
 _MERCURIAL: Final = re.compile(r"\s*# HG changeset patch\r?\n(?:#.*(?:\n|$))*")
@@ -40,10 +42,14 @@ def entries_of_file(path: Path, *, origin: str, options: MailboxOptions | None =
 
 
 def _entries(raw: bytes, *, origin: str, options: MailboxOptions | None = None) -> Iterator[Entry]:
-    if is_mail(raw):
-        yield from entries_of_mailbox(raw, origin=origin, options=options)
-    else:
-        yield _bare(raw, origin=origin)
+    text, colours = without_colours(raw)
+    entries = (
+        entries_of_mailbox(text, origin=origin, options=options)
+        if is_mail(text)
+        else iter([_bare(text, origin=origin)])
+    )
+    for entry in entries:
+        yield replace(entry, notes=(*entry.notes, *(repair.said for repair in colours)))
 
 
 def entries_of_only_file(path: Path, options: MailboxOptions | None = None) -> Iterator[Entry]:
@@ -69,7 +75,8 @@ def entries_of_bytes(
     Raises:
         UsageError: They are neither a mailbox nor a diff, not even a broken one.
     """
-    if not is_mail(raw) and not parted(raw)[1] and not _HUNK.search(raw):
+    text, _ = without_colours(raw)
+    if not is_mail(text) and not parted(text)[1] and not _HUNK.search(text):
         raise UsageError(f"no diff found in {shown}; a series is a mailbox or files of diffs")
     return _entries(raw, origin=origin, options=options)
 

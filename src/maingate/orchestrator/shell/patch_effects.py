@@ -31,7 +31,7 @@ from maingate.orchestrator.shell import evidence
 from maingate.patches.intake import Intake
 from maingate.patches.policy.policy import Policy, needs_approval
 from maingate.patches.policy.unsafe_paths import SETTINGS
-from maingate.plan.choices import TaskKind
+from maingate.plan.choices import TaskKind, Whitespace
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Committed, Order, Origin, Piece, Taken, summary_of
@@ -236,7 +236,14 @@ class PatchEffects:
     def _order(self, task: TaskInput) -> Order:
         policy = self._policy_of(task.policy, task.plan.policy)
         origin: Origin = "tool" if task.plan.kind is TaskKind.TOOL else "ready"
-        return Order(label=task.label, task=task.plan, policy=policy, origin=origin)
+        whitespace = task.plan.whitespace or self._run.plan.whitespace
+        return Order(
+            label=task.label,
+            task=task.plan,
+            policy=policy,
+            origin=origin,
+            fixes_endings=whitespace is Whitespace.FIX_EOL,
+        )
 
     def _ledger_entry(
         self, task: TaskInput, taken: Taken, base: Tip, *, origin: Mapping[str, Any], replaces: str | None

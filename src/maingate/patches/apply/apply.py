@@ -40,6 +40,7 @@ from maingate.patches.apply.expected import (
     read_change,
 )
 from maingate.patches.apply.git_apply import Attempt, attempt, private_entries
+from maingate.patches.apply.line_ends import CRLF, ending_of_base, with_endings_of_base
 from maingate.patches.apply.moved_hunks import with_other_places
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.apply.preimages import Preimages
@@ -59,7 +60,7 @@ _MOST_KEPT: Final = 200
 
 
 def apply_patch(
-    repository: Repository, base_tree: str, intake: Intake, *, history: Preimages
+    repository: Repository, base_tree: str, intake: Intake, *, history: Preimages, fixes_endings: bool = False
 ) -> Applied | NotApplied:
     """Apply a patch to a tree; only objects are written.
 
@@ -69,10 +70,13 @@ def apply_patch(
         history: The files that the patch may be merged by: those in the history that it is applied on.
         intake: The patch, **not** located yet: that is done here, because a hunk without context may only get
             it from the file that it was made on.
+        fixes_endings: Whether it may take the line endings of the files that it changes.
 
     Raises:
         GitError: git or the disk failed, which means nothing about the patch.
     """
+    if fixes_endings:
+        intake = with_endings_of_base(intake, lambda path: _content_at(repository, base_tree, path))
     blind = [change for change in intake.files if is_blind(repository, base_tree, change)]
     own_bases = {change.old_path: history.named(change) for change in blind}
     if any(own_bases[change.old_path] is None and only_adds(change) for change in blind):
@@ -82,14 +86,18 @@ def apply_patch(
         own_base = own_bases.get(path)
         if own_base is not None:
             return repository.read_blob(own_base)
-        blob = repository.blob_at(base_tree, path)
-        return None if blob is None else blob.data
+        return _content_at(repository, base_tree, path)
 
     located = locate(intake, content_at)
     if isinstance(located, Reason):
         return NotApplied(reason=located)
     application = _Application(repository, base_tree, located, history)
     return application.refused((_UNPLACED,)) if located.is_zero_context else application.run()
+
+
+def _content_at(repository: Repository, tree: str, path: bytes) -> bytes | None:
+    blob = repository.blob_at(tree, path)
+    return None if blob is None else blob.data
 
 
 class _Application:
@@ -248,8 +256,25 @@ class _Application:
         if self.is_done() or (self.goes_back() and self.attempt("-R", "--check").took):
             message = "everything that the patch does is already there"
             return _refused(ReasonCode.ALREADY_APPLIED, message, detail)
+        said = "; ".join([said, *self.other_endings()])
         message = f"the patch does not fit what is there: {said}; make it again on the current state"
         return _refused(ReasonCode.CONFLICT, message, detail)
+
+    def other_endings(self) -> list[str]:
+        """Return the files to which the patch would apply with their line endings."""
+        found = []
+        for change in self.intake.files[:_MOST_SHOWN]:
+            before = self.before(change)
+            if before is None or not before.is_blob:
+                continue
+            ending = ending_of_base(change, content_of(self.repository, before))
+            if ending is not None:
+                has, other = ("CRLF", "LF") if ending == CRLF else ("LF", "CRLF")
+                found.append(
+                    f"{show_path(change.path)} has {has} line endings and the patch has {other}"
+                    " (`whitespace: fix-eol` in the plan takes those of the file)"
+                )
+        return found
 
     def goes_back(self) -> bool:
         """Return whether git can try it in reverse, for which binary data must have a reverse."""

@@ -14,6 +14,8 @@ _STAMP: Final = re.compile(
 _EPOCH: Final = re.compile(
     rb"(?:1969-12-31|1970-01-01)[ T](\d\d):(\d\d):00(?:\.0+)?(?: ?(?:([-+])(\d\d):?(\d\d)|Z|UTC))?\s*$"
 )
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://")
+"""A prefix such as ``src://``: no name of a file in git can begin so."""
 _NOWHERE: Final = re.compile(rb"\(nonexistent\)\s*$")
 _BACKUPS: Final = (b".orig", b".old", b".bak", b"~")
 _LONGEST_NAME_LINE: Final = 64 * 1024
@@ -112,7 +114,8 @@ def split_moved(text: bytes, source: bytes, target: bytes) -> tuple[bytes, bytes
     if b'"' in text:
         pair = _split_quoted(text)
         return pair if pair and _is_prefixed(pair[0], source) and _is_prefixed(pair[1], target) else None
-    for old in (source, text[: text.find(b"/") + 1] + source):
+    scheme = _SCHEME.match(text)
+    for old in (source, (scheme[0] if scheme else text[: text.find(b"/") + 1]) + source):
         new = text[len(old) + 1 :]
         is_pair = text.startswith(old + b" ") and _is_prefixed(new, target)
         if is_pair and (old == source) == (new == target):
@@ -122,7 +125,8 @@ def split_moved(text: bytes, source: bytes, target: bytes) -> tuple[bytes, bytes
 
 def _is_prefixed(name: bytes, path: bytes) -> bool:
     prefix = name.removesuffix(path)
-    return name.endswith(path) and (not prefix or (prefix.endswith(b"/") and prefix.count(b"/") == 1))
+    is_prefix = not prefix or (prefix.endswith(b"/") and prefix.count(b"/") == 1) or has_scheme(prefix)
+    return name.endswith(path) and is_prefix
 
 
 def same_file(old: bytes, new: bytes) -> bytes | None:
@@ -144,6 +148,13 @@ def same_file_or_backup(old: bytes, new: bytes) -> bytes | None:
 
 
 def without_prefix(name: bytes) -> bytes | None:
-    """Return the text behind the first folder of a name, or None when there is none."""
+    """Return the text behind the first folder, or the ``src://``, of a name; None when there is none."""
+    if scheme := _SCHEME.match(name):
+        return name[scheme.end() :] or None
     _, slash, path = name.partition(b"/")
     return path if slash and path else None
+
+
+def has_scheme(name: bytes) -> bool:
+    """Return whether a name begins with a prefix such as ``src://``."""
+    return _SCHEME.match(name) is not None

@@ -36,6 +36,10 @@ _STRAY: Final = re.compile(
     rb"|GIT binary patch"
     rb"|(?:literal|delta) \d+\s*$"
     rb"|(?:Binary f|F)iles \S.* and .* differ\s*$"
+    rb"|File \S.* is an? .+ while file \S.* is an? "
+    rb"|Symbolic links \S.* and .* differ\s*$"
+    rb"|Binary file \S.* has changed\s*$"
+    rb"|Cannot display: file marked as a binary type"
     rb"|Submodule \S+ (?:[0-9a-f]{7,}\.\.|contains |\d{6}\.\.)"
     rb"|## -\d"
     rb"|\*{15}\s*$"
@@ -193,7 +197,7 @@ def _stray_words(line: bytes, following: bytes, *, is_after_file: bool) -> str |
     if _MOVE.match(line) and (is_after_file or _MOVE.match(following)):
         return "this belongs to a diff's header, and none is here"
     if line.startswith(b"diff -") and (is_after_file or names_one_file(line)):
-        opens = following.startswith((b"--- ", b"diff -", b"Only in "))
+        opens = following.startswith((b"--- ", b"diff -", b"Only in ", b"Binary files ", b"Files "))
         return None if opens else "a `diff` line without the diff"
     if is_after_file and (line.startswith((b"diff ", b"index ")) or b"diff --git ".startswith(line)):
         return "this looks like a damaged or cut header of another file"
@@ -216,7 +220,11 @@ _ADVICE: Final = (
         "a combined diff of a merge cannot be applied; make one against a single parent (`git diff A B`)",
     ),
     (
-        (b"Binary f", b"Files "),
+        (b"File ", b"Symbolic links "),
+        "this change cannot be made by a diff of GNU diff; make the diff with `git diff`",
+    ),
+    (
+        (b"Binary f", b"Files ", b"Cannot display"),
         "a binary file's data is missing; make the diff with `git diff --binary`",
     ),
     ((b"*" * 15,), "this is a context diff; make a unified one (`diff -u`)"),
