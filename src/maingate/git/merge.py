@@ -18,11 +18,11 @@ from typing import Final
 import pygit2
 
 from maingate.errors import GitError, RepositoryError
-from maingate.git.command import failure, require_git, run_git
+from maingate.git.command import GitResult, failure, require_git, run_git
 from maingate.git.commits import Signature, commit_content
 from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.library import translated
-from maingate.git.merge_rules import Side
+from maingate.git.merge_rules import MergeRules, Side
 from maingate.git.persons_programs import as_variables
 from maingate.git.private_git import GIT_TIMEOUT, PrivateGitDir, own_directory
 from maingate.git.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
@@ -219,60 +219,22 @@ class _Merge:
 
     def _adds_to_moved(self, adding: Differences, other: Differences, tree: str) -> bool:
         """Return whether one side adds to a folder that the other side's tree lacks: it may have moved."""
-        lost = _folders_of(path for path, (_, now) in other.items() if now is None)
-        at_risk = lost & _folders_of(path for path, (was, _) in adding.items() if was is None)
+        lost = folders_of(path for path, (_, now) in other.items() if now is None)
+        at_risk = lost & folders_of(path for path, (was, _) in adding.items() if was is None)
         return any(self.repository.entry_at(tree, folder) is None for folder in at_risk)
 
     def _ask_git(self, favours: Side | None) -> str | MergeConflict:
-        rules, objects = self.repository.merge_rules, self.repository.git_dir / "objects"
         words = ("merge-tree", "--write-tree", "--name-only", "-z", *self.commits())
-        with contextlib.closing(PrivateGitDir(objects)) as private, own_directory() as tree:
-            self._write_attributes(private.path, tree)
-            result = run_git(
-                *("-c", f"core.attributesFile={private.path / _USERS}"),
-                *words,
-                git_dir=private.path,
-                cwd=tree,
-                env={
-                    "GIT_WORK_TREE": str(tree),
-                    "GIT_SHALLOW_FILE": str(self.repository.git_dir / "shallow"),
-                    "GIT_ATTR_NOSYSTEM": "0",
-                    **as_variables(rules.settings_in(tree, self.into, favours=favours)),
-                },
-                check=False,
-                timeout=GIT_TIMEOUT,
-                runs_programs=True,
-            )
+        paths = self.repository.changed_paths(self.ours, self.theirs)
+        attributes = attributes_of(self.repository, self.ours, paths)
+        with merging(self.repository, attributes, into=self.into, favours=favours) as ask:
+            result = ask(*words)
         if result.code not in {0, 1}:
             raise failure(words, result)
         merged, *rest = result.stdout.split(b"\0")
         if result.code == 0:
             return merged.decode()
         return MergeConflict(tuple(sorted(set(rest[: rest.index(b"")]))))
-
-    def _write_attributes(self, git_dir: Path, tree: Path) -> None:
-        """Write the attributes where git reads them in a checkout of the side that is merged into."""
-        rules = self.repository.merge_rules
-        try:
-            (git_dir / "info").mkdir()
-            (git_dir / "info" / "attributes").write_bytes(rules.of_repository)
-            (git_dir / _USERS).write_bytes(rules.of_user)
-            for path, content in self._attributes():
-                at = tree / os.fsdecode(path)
-                at.parent.mkdir(parents=True, exist_ok=True)
-                at.write_bytes(content)
-        except OSError as error:
-            raise GitError(f"the attributes of a merge could not be written: {error}") from error
-
-    def _attributes(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the ``.gitattributes`` of the folders, and those above, in which the sides differ."""
-        for folder in {b"", *_folders_of(self.repository.changed_paths(self.ours, self.theirs))}:
-            path = folder + b"/" + ATTRIBUTES if folder else ATTRIBUTES
-            entry = (
-                None if _ODD.intersection(folder.split(b"/")) else self.repository.entry_at(self.ours, path)
-            )
-            if entry is not None and entry.mode in _FILES:
-                yield path, self.repository.read_blob(entry.id)
 
     def _by_library(self) -> str | MergeConflict:
         handle, (ours, theirs) = self.repository.merge_handle, self.commits()
@@ -284,7 +246,77 @@ class _Merge:
         return MergeConflict(tuple(sorted({os.fsencode(entry.path) for entry in entries})))
 
 
-def _folders_of(paths: Iterable[bytes]) -> set[bytes]:
+@contextlib.contextmanager
+def merging(
+    repository: Repository,
+    attributes: Iterable[tuple[bytes, bytes]],
+    *,
+    into: str | None,
+    favours: Side | None = None,
+) -> Iterator[Callable[..., GitResult]]:
+    """Yield a call of git that merges by the rules of the user and of the repository.
+
+    Args:
+        repository: The repository.
+        attributes: The ``.gitattributes`` that count, by their paths.
+        into: Full name of the branch that is merged into; None for no branch.
+        favours: The side that is taken where both sides changed the same lines.
+    """
+    rules = repository.merge_rules
+    with contextlib.closing(PrivateGitDir(repository.git_dir / "objects")) as private, own_directory() as tree:
+        _write_attributes(rules, private.path, tree, attributes)
+        env = {
+            "GIT_WORK_TREE": str(tree),
+            "GIT_SHALLOW_FILE": str(repository.git_dir / "shallow"),
+            "GIT_ATTR_NOSYSTEM": "0",
+            **as_variables(rules.settings_in(tree, into, favours=favours)),
+        }
+
+        def ask(*words: str, given: bytes | None = None) -> GitResult:
+            return run_git(
+                *("-c", f"core.attributesFile={private.path / _USERS}"),
+                *words,
+                git_dir=private.path,
+                cwd=tree,
+                env=env,
+                input=given,
+                check=False,
+                timeout=GIT_TIMEOUT,
+                runs_programs=True,
+            )
+
+        yield ask
+
+
+def _write_attributes(
+    rules: MergeRules, git_dir: Path, tree: Path, attributes: Iterable[tuple[bytes, bytes]]
+) -> None:
+    """Write the attributes where git reads them in a checkout of the side that is merged into."""
+    try:
+        (git_dir / "info").mkdir()
+        (git_dir / "info" / "attributes").write_bytes(rules.of_repository)
+        (git_dir / _USERS).write_bytes(rules.of_user)
+        for path, content in attributes:
+            at = tree / os.fsdecode(path)
+            at.parent.mkdir(parents=True, exist_ok=True)
+            at.write_bytes(content)
+    except OSError as error:
+        raise GitError(f"the attributes of a merge could not be written: {error}") from error
+
+
+def attributes_of(
+    repository: Repository, tree: str, paths: Iterable[bytes]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield a tree's ``.gitattributes`` of the folders of some paths, and of those above."""
+    for folder in {b"", *folders_of(paths)}:
+        path = folder + b"/" + ATTRIBUTES if folder else ATTRIBUTES
+        entry = None if _ODD.intersection(folder.split(b"/")) else repository.entry_at(tree, path)
+        if entry is not None and entry.mode in _FILES:
+            yield path, repository.read_blob(entry.id)
+
+
+def folders_of(paths: Iterable[bytes]) -> set[bytes]:
+    """Return the folders that some paths are in, and those above."""
     found: set[bytes] = set()
     for path in paths:
         folder = path.rpartition(b"/")[0]

@@ -1,0 +1,74 @@
+"""Many merges by one process: the same trees and conflicts as by one for each."""
+
+import pytest
+
+from maingate.git import merge_many as module
+from maingate.git.merge import MergeConflict, merge_trees
+from maingate.git.merge_many import SmallMerge, merge_many
+from maingate.git.repository import Repository
+from support.factories import GitRepo
+
+LINES = "".join(f"line {n}\n" for n in range(1, 30))
+Files = dict[str, str | bytes | None]
+SIDES: list[Files] = [
+    {"a.txt": LINES.replace("line 5\n", "five\n")},
+    {"a.txt": LINES.replace("line 5\n", "V\n"), "log": "log\none\n"},
+    {"a.txt": LINES.replace("line 10\n", "").replace("line 20\n", "line 20\nline 10\n")},
+    {"b.txt": None},
+    {"b.txt": "c\n", "dir/c.txt": b"\0binary", "log": "log\ntwo\n"},
+    {"dir/c.txt": b"\0other"},
+    {"a.txt": None, "moved.txt": LINES},
+]
+
+
+def branch(repo: GitRepo, name: str, files: Files) -> str:
+    """Commit files on a new branch and come back to main."""
+    repo.git("checkout", "-q", "-b", name, "main")
+    made = repo.commit(files, name)
+    repo.git("checkout", "-q", "main")
+    return made
+
+
+@pytest.fixture(name="opened")
+def _opened(repo: GitRepo) -> Repository:
+    files: Files = {"a.txt": LINES, "b.txt": "b\n", "dir/c.txt": LINES.upper(), "log": "log\n"}
+    repo.commit({**files, ".gitattributes": "log merge=union\n"}, "base")
+    return Repository.open(repo.path)
+
+
+@pytest.fixture(name="merges")
+def _merges(repo: GitRepo, opened: Repository) -> list[SmallMerge]:
+    base = opened.tree_of(repo.head())
+    trees = [opened.tree_of(branch(repo, f"side-{n}", files)) for n, files in enumerate(SIDES)]
+    return [SmallMerge(base=base, ours=one, theirs=other) for one in trees for other in trees]
+
+
+def test_merges_at_once_are_those_made_one_by_one(opened: Repository, merges: list[SmallMerge]) -> None:
+    """Clean ones and conflicts, each in its place, by the attributes of the tree that is named."""
+    alone = [merge_trees(opened, base=each.base, ours=each.ours, theirs=each.theirs) for each in merges]
+    assert merge_many(opened, merges, rules_of=merges[0].base) == alone
+    assert sum(isinstance(each, MergeConflict) for each in alone) >= 6
+    assert merge_many(opened, [], rules_of=merges[0].base) == []
+
+
+def test_an_older_git_is_asked_for_each_merge(
+    opened: Repository, merges: list[SmallMerge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git before 2.39 makes one merge a process; the results are the same."""
+    at_once = merge_many(opened, merges[:12], rules_of=merges[0].base)
+    monkeypatch.setattr(module, "require_git", lambda: (2, 38))
+    assert merge_many(opened, merges[:12], rules_of=merges[0].base) == at_once
+
+
+def test_the_side_that_merges_into_a_branch_favour_is_taken(
+    repo: GitRepo, opened: Repository, merges: list[SmallMerge]
+) -> None:
+    """As `git merge` goes by `branch.<name>.mergeOptions`."""
+    repo.git("config", "branch.main.mergeOptions", "-X theirs")
+    clash = [merges[1], merges[2]]
+    into = "refs/heads/main"
+    alone = [
+        merge_trees(opened, base=each.base, ours=each.ours, theirs=each.theirs, into=into) for each in clash
+    ]
+    assert merge_many(opened, clash, rules_of=clash[0].base, into=into) == alone
+    assert not any(isinstance(each, MergeConflict) for each in alone)
