@@ -6,7 +6,7 @@ changes of the target, which would be applied twice.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from maingate.git.merge import MergeConflict, merge_commits
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import short_name
 from maingate.importers.finished_work.sources import STANDARD_INPUT, Source
-from maingate.importers.series.git_range import GitRange, base_of, diff_of_trees, entries_of_range
+from maingate.importers.series.git_range import RangeCommit, commits_of_branches, diff_of_trees
 from maingate.importers.series.patch_files import entries_of_bytes
 from maingate.importers.series.series import open_series
 from maingate.importers.series_entry import Entry
@@ -46,6 +46,7 @@ class WorkItem:
         applied: The patches that the target has already.
         left_out: Commits and mails without changes.
         is_merged: Whether the branch is one patch because it has merged its target.
+        tree: The target's tree with the patches; None where one of them is refused.
     """
 
     source: Source
@@ -54,6 +55,7 @@ class WorkItem:
     applied: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     is_merged: bool = False
+    tree: str | None = None
 
 
 class WorkReader:
@@ -72,15 +74,21 @@ class WorkReader:
         self._repository, self._target = repository, target
         self._executor, self._input = executor, standard_input
 
-    def item(self, source: Source) -> WorkItem:
-        """Return the patches of one piece of work that the target does not have.
+    def items(self, sources: Sequence[Source]) -> list[WorkItem]:
+        """Return the patches of each piece of work that the target does not have.
 
         Raises:
-            UsageError: It cannot be read.
+            UsageError: One cannot be read.
         """
+        repository, target = self._repository, self._target.commit
+        tips = [source.commit for source in sources if source.commit is not None]
+        commits = commits_of_branches(repository.root, list(dict.fromkeys(tips)), old=target)
+        return [self._item(source, commits) for source in sources]
+
+    def _item(self, source: Source, commits: Mapping[str, RangeCommit]) -> WorkItem:
         if source.branch is not None and source.commit is not None:
             name = os.fsencode(short_name(source.branch)).decode(errors="backslashreplace")
-            return self._branch(source, name, source.commit)
+            return self._branch(source, name, _line_of(source.commit, commits))
         if source.argument == STANDARD_INPUT:
             entries = list(entries_of_bytes(self._input, origin="standard input", shown="standard input"))
             title = entries[0].subject if entries else "standard input"
@@ -89,34 +97,41 @@ class WorkReader:
             entries, title = list(series.entries), series.name
         return self._tried(WorkItem(source=source, title=title, entries=tuple(entries)))
 
-    def _branch(self, source: Source, name: str, tip: str) -> WorkItem:
-        repository, target = self._repository, self._target
+    def _branch(self, source: Source, name: str, line: Sequence[RangeCommit]) -> WorkItem:
+        """Return the patches of a branch, by the commits on its first-parent line, oldest first."""
+        target = self._target.commit
         nothing = WorkItem(source=source, title=name, entries=(), applied=(f"{name}: all of it",))
-        if repository.is_ancestor(tip, target.commit):
+        if not line:
             return nothing
-        commits = GitRange(repo=repository.root, text=name, old=target.commit, new=tip)
-        entries = tuple(entries_of_range(commits))
-        fork, bases = base_of(commits), self._merge_bases(tip)
+        entries = tuple(commit.entry for commit in line)
+        fork = line[0].parents[0] if line[0].parents else None
+        tip = entries[-1].origin
+        has_merged = any(len(commit.parents) > 1 for commit in line)
+        bases = self._merge_bases(tip) if has_merged else []
         if bases and bases != [fork]:
-            diff = self._merged_diff(tip, bases[0])
-            if not diff:
-                return nothing
-            merged = replace(entries[-1], diff=diff, message=_message_of(name, entries))
-            return WorkItem(source=source, title=name, entries=(merged,), is_merged=True)
-        item = WorkItem(source=source, title=name, entries=entries)
-        return _without_empty(item) if fork == target.commit else self._tried(item)
+            return self._merged(source, name, entries, bases[0]) or nothing
+        item = _without_empty(WorkItem(source=source, title=name, entries=entries))
+        if fork == target:
+            return replace(item, tree=self._repository.tree_of(tip))
+        return self._tried(item)
+
+    def _merged(self, source: Source, name: str, entries: Sequence[Entry], base: str) -> WorkItem | None:
+        """Return a branch as one patch with the changes of its merge; None where the target has them all."""
+        repository, onto, tip = self._repository, self._target.commit, entries[-1].origin
+        merged = merge_commits(repository, ours=onto, theirs=tip)
+        is_clean = not isinstance(merged, MergeConflict)
+        old, new = (repository.tree_of(onto), merged) if is_clean else (base, tip)
+        diff = diff_of_trees(repository.root, old, str(new))
+        if not diff:
+            return None
+        entry = replace(entries[-1], diff=diff, message=_message_of(name, entries))
+        tree = str(merged) if is_clean else None
+        return WorkItem(source=source, title=name, entries=(entry,), is_merged=True, tree=tree)
 
     def _merge_bases(self, tip: str) -> list[str]:
         git_dir = self._repository.git_dir
         found = run_git("merge-base", "--all", self._target.commit, tip, git_dir=git_dir, check=False)
         return found.stdout.decode().split()
-
-    def _merged_diff(self, tip: str, base: str) -> bytes:
-        """Return the changes that a merge of a branch would make, or else all that it made since its base."""
-        repository, onto = self._repository, self._target.commit
-        merged = merge_commits(repository, ours=onto, theirs=tip)
-        old, new = (base, tip) if isinstance(merged, MergeConflict) else (repository.tree_of(onto), merged)
-        return diff_of_trees(repository.root, old, new)
 
     def _tried(self, item: WorkItem) -> WorkItem:
         """Leave out the patches that the target has already, by the judgement that landing them would use."""
@@ -137,7 +152,8 @@ class WorkReader:
                 break
             applied.append(f"{entries[at].origin}: {entries[at].subject}")
             at += 1
-        return replace(item, entries=(*kept, *entries[at:]), applied=tuple(applied))
+        whole = tree if at == len(entries) else None
+        return replace(item, entries=(*kept, *entries[at:]), applied=tuple(applied), tree=whole)
 
     def _pieces(self, entries: Sequence[Entry]) -> list[Piece]:
         """Return the patches up to the first that cannot be read, which landing refuses with its reason."""
@@ -149,6 +165,15 @@ class WorkReader:
                 break
             pieces.append(Piece(intake=taken.intake, order=_TRIAL, trailers=()))
         return pieces
+
+
+def _line_of(tip: str, commits: Mapping[str, RangeCommit]) -> list[RangeCommit]:
+    """Return the commits on the first-parent line of a tip, oldest first."""
+    line: list[RangeCommit] = []
+    while (commit := commits.get(tip)) is not None:
+        line.append(commit)
+        tip = commit.parents[0] if commit.parents else ""
+    return line[::-1]
 
 
 def _without_empty(item: WorkItem) -> WorkItem:

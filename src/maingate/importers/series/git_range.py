@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,23 +68,52 @@ def resolve_range(source: str, *, repo: Path) -> GitRange:
     return GitRange(repo=repo, text=source, old=start, new=_commit(new, repo))
 
 
-def entries_of_range(commits: GitRange) -> Iterator[Entry]:
-    """Yield the commits of a range, oldest first; the diff of one that changes nothing is empty.
+@dataclass(frozen=True, kw_only=True)
+class RangeCommit:
+    """A commit of a range.
 
-    One git process prints them all, separated by random words that no diff can contain.
+    Args:
+        parents: The ids of its parents, first parent first.
+        entry: Its patch: its changes against its first parent.
     """
+
+    parents: tuple[str, ...]
+    entry: Entry
+
+
+def entries_of_range(commits: GitRange) -> Iterator[Entry]:
+    """Yield the commits of a range, oldest first; the diff of one that changes nothing is empty."""
+    for commit in _commits_of(commits.repo, [commits.new], commits.old):
+        yield commit.entry
+
+
+def commits_of_branches(repo: Path, tips: Sequence[str], *, old: str) -> dict[str, RangeCommit]:
+    """Return the commits on the first-parent lines of several branches that another commit does not have.
+
+    Args:
+        repo: A folder of the repository.
+        tips: The newest commit of each branch.
+        old: The commit whose history is left out.
+    """
+    if not tips:
+        return {}
+    return {commit.entry.origin: commit for commit in _commits_of(repo, tips, old)}
+
+
+def _commits_of(repo: Path, tips: Sequence[str], old: str | None) -> Iterator[RangeCommit]:
+    """Yield commits, oldest first; one git process prints all, parted by random words no diff can contain."""
     mark, end = secrets.token_hex(16), secrets.token_hex(16)
-    form = f"--format=tformat:{mark}%H%x00%an%x00%ae%x00%ad%x00%B{end}"
-    wanted = [commits.new] if commits.old is None else [commits.new, f"^{commits.old}"]
+    form = f"--format=tformat:{mark}%H%x00%P%x00%an%x00%ae%x00%ad%x00%B{end}"
+    wanted = [*tips] if old is None else [*tips, f"^{old}"]
     arguments = [
         "-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "-c", "diff.external=",
         "--no-pager", "log", "--first-parent", "--diff-merges=first-parent", "--reverse", "--encoding=UTF-8",
         "--date=raw", "--no-notes", "--no-show-signature", "--no-decorate",
         form, *_PRINTED_PLAINLY, *wanted, "--",
     ]  # fmt: skip
-    for record in _parted(stream_git(arguments, cwd=commits.repo), mark.encode()):
+    for record in _parted(stream_git(arguments, cwd=repo), mark.encode()):
         head, _, diff = record.partition(end.encode())
-        yield _entry(head, diff.lstrip(b"\n"), commits.repo)
+        yield _commit_of(head, diff.lstrip(b"\n"), repo)
 
 
 def diff_of_trees(repo: Path, old: str, new: str) -> bytes:
@@ -142,11 +171,11 @@ def _parted(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
         yield bytes(held)
 
 
-def _entry(head: bytes, diff: bytes, repo: Path) -> Entry:
-    commit, name, mail, date, message = head.split(b"\0", maxsplit=4)
+def _commit_of(head: bytes, diff: bytes, repo: Path) -> RangeCommit:
+    commit, parents, name, mail, date, message = head.split(b"\0", maxsplit=5)
     text = message.replace(b"\0", b"")
     when = date_of(date.decode(errors="replace")) or _raw_date(commit.decode(), repo)
-    return Entry(
+    entry = Entry(
         origin=commit.decode(),
         diff=diff,
         message=_without_newline(_text(text)),
@@ -154,6 +183,7 @@ def _entry(head: bytes, diff: bytes, repo: Path) -> Entry:
         date=when,
         notes=tuple(_notes(name, mail, when, text)),
     )
+    return RangeCommit(parents=tuple(parents.decode().split()), entry=entry)
 
 
 def _raw_date(commit: str, repo: Path) -> GitDate | None:
