@@ -11,7 +11,18 @@ from pathlib import Path
 
 import psutil
 
-BENCHMARKS = ("api", "engine", "events", "land", "large", "machinery", "page", "startup", "train")
+BENCHMARKS = (
+    "api",
+    "conflicts",
+    "engine",
+    "events",
+    "land",
+    "large",
+    "machinery",
+    "page",
+    "startup",
+    "train",
+)
 
 
 def main() -> None:

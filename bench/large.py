@@ -23,7 +23,7 @@ ASKED: Mapping[str, float] = {
     "status-json": 2.0,
     "runs": 2.0,
     "dry-run": 5.0,
-    "check": 5.0,
+    "check": 25.0,
     "scopes": 5.0,
     "simulate": 40.0,
     "import": 60.0,

@@ -13,6 +13,7 @@ from maingate.repository_opening import open_repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from maingate.ids import RunId
     from maingate.plan.loader import LoadedPlan
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from maingate.services.operator import OperatorService
     from maingate.services.rollback import RollbackService
     from maingate.services.runs.admission import AdmissionService
+    from maingate.services.runs.conflict_trial import Trials
     from maingate.services.runs.execution import ExecutionService
     from maingate.services.targets.killed_process_cleanup import RescueService
     from maingate.services.targets.lease_renewal import TargetHolds
     from maingate.services.targets.target_work import TargetWork
     from maingate.services.webhooks.receiver_actions import WebhookService
-    from maingate.uet.executor import Executor
 
 
 class Maingate:
@@ -106,16 +107,15 @@ class Maingate:
 
         return ExecutionService(self.context, self._work, notifier=self.notifier, versions=self._versions)
 
-    @cached_property
-    def executor(self) -> "Executor":
-        """Reads and tries patches; it moves no ref and writes no record."""
+    def trials(self) -> "AbstractContextManager[Trials]":
+        """Open a place to try patches and plans; it moves no ref and writes no record, and leaves nothing."""
         from functools import partial
 
         from maingate.orchestrator.injected_parts import landed_changes
-        from maingate.uet.executor import Executor
+        from maingate.services.runs.conflict_trial import opened_trials
 
         context = self.context
-        return Executor(
+        return opened_trials(
             context.repository,
             max_bytes=context.settings.max_patch_bytes,
             now=context.clock.now,

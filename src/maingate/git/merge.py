@@ -263,7 +263,10 @@ def merging(
         favours: The side that is taken where both sides changed the same lines.
     """
     rules = repository.merge_rules
-    with contextlib.closing(PrivateGitDir(repository.git_dir / "objects")) as private, own_directory() as tree:
+    with (
+        contextlib.closing(PrivateGitDir(repository.git_dir / "objects")) as private,
+        own_directory() as tree,
+    ):
         _write_attributes(rules, private.path, tree, attributes)
         env = {
             "GIT_WORK_TREE": str(tree),
@@ -304,9 +307,7 @@ def _write_attributes(
         raise GitError(f"the attributes of a merge could not be written: {error}") from error
 
 
-def attributes_of(
-    repository: Repository, tree: str, paths: Iterable[bytes]
-) -> Iterator[tuple[bytes, bytes]]:
+def attributes_of(repository: Repository, tree: str, paths: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Yield a tree's ``.gitattributes`` of the folders of some paths, and of those above."""
     for folder in {b"", *folders_of(paths)}:
         path = folder + b"/" + ATTRIBUTES if folder else ATTRIBUTES

@@ -1,7 +1,7 @@
 """Many small merges by one git process, for trials of what conflicts.
 
-A process for each merge would take longer than the merges of hundreds of pairs. The merges of one process share
-the ``.gitattributes`` of one tree, so pairs that change these, or that move folders, are not for this.
+A process for each merge would take longer than the merges of hundreds of pairs. The merges of one process
+share the ``.gitattributes`` of one tree, so pairs that change these, or that move folders, are not for this.
 """
 
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ def _merged(
 
 
 def _sides(repository: Repository, merges: Sequence[SmallMerge]) -> list[tuple[str, str]]:
-    """Return commits of the two sides of each merge, because git merges commits only; no ref points to them."""
+    """Return commits of both sides of each merge, because git merges commits only; no ref points to them."""
 
     @cache
     def commit(tree: str, *parents: str) -> str:
@@ -102,6 +102,5 @@ def _sides(repository: Repository, merges: Sequence[SmallMerge]) -> list[tuple[s
 
     roots = [commit(each.base) for each in merges]
     return [
-        (commit(each.ours, root), commit(each.theirs, root))
-        for each, root in zip(merges, roots, strict=True)
+        (commit(each.ours, root), commit(each.theirs, root)) for each, root in zip(merges, roots, strict=True)
     ]

@@ -1,8 +1,8 @@
 """A repository for trials: it reads a repository's objects, and writes its own to a place that is removed.
 
-A trial merges and commits what nobody may ever want. In the repository itself those objects would stay until
-git collects them, and every trial would add some. Here they go to memory where the machine allows, and with
-the trial they are gone; a killed process's are removed with its other leftovers (`git.private_git`).
+A trial makes trees and commits that are used only for it. In the repository itself those objects would stay
+until git collects them, and every trial would add some. Here they go to memory where the machine allows, and
+they end with the trial; those of a killed process are removed with its other leftovers (`git.private_git`).
 """
 
 import os
@@ -35,7 +35,7 @@ class _ScratchRepository(Repository):
 
 @contextmanager
 def scratch_over(repository: Repository) -> Iterator[Repository]:
-    """Open a repository with the objects of another; what is written to it is removed afterwards.
+    """Open a repository with the objects of another; objects written to it are removed afterwards.
 
     It has no refs: commits are named by their ids.
 

@@ -19,7 +19,7 @@ from maingate.patches.apply.already_there import AlreadyThere, FindLanded, Known
 from maingate.patches.apply.apply import apply_patch
 from maingate.patches.apply.outcomes import Applied, NotApplied
 from maingate.patches.apply.preimages import Preimages
-from maingate.patches.apply.series import apply_series
+from maingate.patches.apply.series import apply_series, read_exactly
 from maingate.patches.intake import Intake, take_in
 from maingate.patches.policy.policy import judge
 from maingate.patches.repair_record import Repair
@@ -36,12 +36,21 @@ class Executor:
         max_bytes: Patches larger than this are not read.
         now: The time that commits are stamped with.
         ledger: Finds what landed before.
+        is_trial: Whether nothing will land by what it says: then git is asked only where our own reading of
+            a patch is not exact.
     """
 
     def __init__(
-        self, repository: Repository, *, max_bytes: int, now: Callable[[], datetime], ledger: FindLanded
+        self,
+        repository: Repository,
+        *,
+        max_bytes: int,
+        now: Callable[[], datetime],
+        ledger: FindLanded,
+        is_trial: bool = False,
     ) -> None:
         self._repository, self._max_bytes, self._now = repository, max_bytes, now
+        self._is_trial = is_trial
         self._there = AlreadyThere(repository, ledger)
 
     def take(self, path: Path, order: Order, *, base_tree: str) -> Taken:
@@ -154,8 +163,9 @@ class Executor:
     ) -> Iterator[tuple[Piece, Applied | Reason]]:
         """Apply all in one go where that can be done, else one by one."""
         intakes = [patch.intake for patch in patches]
+        is_series = len(patches) > 1 and not self._is_trial
         is_plain = not any(patch.order.fixes_endings for patch in patches)
-        series = apply_series(self._repository, tree, intakes) if len(patches) > 1 and is_plain else None
+        series = apply_series(self._repository, tree, intakes) if is_series and is_plain else None
         for number, patch in enumerate(patches):
             violations = self._violations(patch.intake, patch.order, tree)
             if violations:
@@ -173,6 +183,10 @@ class Executor:
 
     def _apply_one(self, patch: Piece, tree: str, history: Preimages) -> Applied | NotApplied:
         fixes_endings = patch.order.fixes_endings
+        if self._is_trial and not fixes_endings:
+            read = read_exactly(self._repository, tree, patch.intake)
+            if read is not None:
+                return read[0]
         return apply_patch(self._repository, tree, patch.intake, history=history, fixes_endings=fixes_endings)
 
     def _commit(self, patch: Piece, tree: str, onto: str) -> str:

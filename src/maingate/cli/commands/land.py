@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from maingate.importers.finished_work.plan import LandOptions, WorkPlan
     from maingate.plan.loader import LoadedPlan
     from maingate.plan.rules import RepositoryRules
+    from maingate.services.runs.conflict_trial import Trials
 
 _LARGEST_INPUT: Final = 1 << 30
 """Bytes that are read of standard input at most; a larger patch is refused by its size."""
@@ -64,15 +65,18 @@ def land(  # noqa: PLR0917 - the options of a command line
     ] = False,
     workers: Workers = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and list what would land; create nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, list what would land and what conflicts; create nothing."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Land finished work: each branch, range or file as a whole or not at all, proved by the gates.
 
-    Exit codes: 0 landed, or nothing was left to do; 1 refused, with the reason; 2 the request or the
-    repository is not in order (nothing was started); 3 cancelled or interrupted; 4 git, the database or the
-    disk failed.
+    Exit codes: 0 landed, or nothing was left to do; 1 refused, with the reason (--dry-run: something could
+    not land); 2 the request or the repository is not in order (nothing was started); 3 cancelled or
+    interrupted; 4 git, the database or the disk failed.
     """
     from maingate.bootstrap import Maingate
     from maingate.git.targets import short_name
@@ -85,30 +89,30 @@ def land(  # noqa: PLR0917 - the options of a command line
     if no_gate and gate:
         raise UsageError("--gate and --no-gate cannot be combined: choose one")
     with Maingate.open() as maingate:
-        target, items = _read(maingate, work or [], into)
-        if title is not None and len(items) > 1:
-            raise UsageError("--title is for one piece of work; several are named")
-        options = LandOptions(
-            landing=landing_style(landing),
-            gates=gates_of(gate or []),
-            is_ungated=no_gate,
-            needs=None if needs is None else require_known(needs, items),
-            priority=priority,
-            title=title,
-        )
-        settings, rules = rules_at(maingate.context, target)
-        planned = plan_of(items, target.ref, options, settings.policy)
-        if planned.names:
-            _require_gates(short_name(target.ref), options, rules, has_own=bool(settings.gates))
-        told = _Told(target=target, items=items, planned=planned, as_json=as_json)
-        told.begin()
-        if on_applied == "refuse" and any(item.applied for item in items):
-            told.end({"state": "failed"}, ExitCode.REFUSED)
-        if not planned.names:
-            told.end({"state": "succeeded"}, ExitCode.DONE)
-        if dry_run:
-            told.preview(_preview(maingate, planned))
-            return
+        with maingate.trials() as trials:
+            target, items = _read(maingate, trials, work or [], into)
+            if title is not None and len(items) > 1:
+                raise UsageError("--title is for one piece of work; several are named")
+            options = LandOptions(
+                landing=landing_style(landing),
+                gates=gates_of(gate or []),
+                is_ungated=no_gate,
+                needs=None if needs is None else require_known(needs, items),
+                priority=priority,
+                title=title,
+            )
+            settings, rules = rules_at(maingate.context, target)
+            planned = plan_of(items, target.ref, options, settings.policy)
+            if planned.names:
+                _require_gates(short_name(target.ref), options, rules, has_own=bool(settings.gates))
+            told = _Told(target=target, items=items, planned=planned, as_json=as_json)
+            told.begin()
+            if on_applied == "refuse" and any(item.applied for item in items):
+                told.end({"state": "failed"}, ExitCode.REFUSED)
+            if not planned.names:
+                told.end({"state": "succeeded"}, ExitCode.DONE)
+            if dry_run:
+                told.end_preview(_preview(maingate, trials, planned, items))
         run_id, is_served = _admitted(maingate, planned, workers=workers, is_for_later=no_wait)
         if no_wait:
             told.end(maingate.report(run_id), ExitCode.DONE)
@@ -120,15 +124,17 @@ def land(  # noqa: PLR0917 - the options of a command line
     told.outcome(outcome)
 
 
-def _read(maingate: "Maingate", work: "Sequence[str]", into: str | None) -> "tuple[Target, list[WorkItem]]":
+def _read(
+    maingate: "Maingate", trials: "Trials", work: "Sequence[str]", into: str | None
+) -> "tuple[Target, list[WorkItem]]":
     from maingate.importers.finished_work.items import WorkReader
     from maingate.importers.finished_work.sources import STANDARD_INPUT, SourceFinder
 
     finder = SourceFinder(maingate.repository)
     target = finder.target(into, work)
     given = sys.stdin.buffer.read(_LARGEST_INPUT) if STANDARD_INPUT in work else b""
-    reader = WorkReader(maingate.repository, target, maingate.executor, given)
-    return target, [reader.item(source) for source in finder.sources(work, target)]
+    reader = WorkReader(maingate.repository, target, trials.executor, given)
+    return target, reader.items(finder.sources(work, target))
 
 
 def _require_gates(branch: str, options: "LandOptions", rules: "RepositoryRules", *, has_own: bool) -> None:
@@ -177,13 +183,19 @@ def _require_gate_here(loaded: "LoadedPlan") -> None:
             )
 
 
-def _preview(maingate: "Maingate", planned: "WorkPlan") -> "Mapping[str, Any]":
+def _preview(
+    maingate: "Maingate", trials: "Trials", planned: "WorkPlan", items: "Sequence[WorkItem]"
+) -> "dict[str, Any]":
+    """Return what would be run, and what conflicts with the target or with one another."""
     from maingate.services.http.uploads import Upload
     from maingate.services.runs.preview import preview
 
+    trees = {name: tree for at, name in planned.names.items() if (tree := items[at].tree) is not None}
     with maingate.uploads.loaded(Upload(plan=planned.raw, files=planned.files), is_kept=False) as loaded:
         _require_gate_here(loaded)
-        return preview(loaded)
+        shown = preview(loaded)
+        target = maingate.repository.resolve_target(loaded.plan.target)
+        return {**shown, "trial": trials.of_plan(loaded, target, trees=trees).as_json()}
 
 
 class _Told:
@@ -207,11 +219,13 @@ class _Told:
 
         print_work(console(stderr=self._as_json), self._target.ref, self._items)
 
-    def preview(self, shown: "Mapping[str, Any]") -> None:
-        """Print what would be run."""
+    def end_preview(self, shown: "Mapping[str, Any]") -> NoReturn:
+        """Print what would be run and what conflicts, and exit: 1 if something could not land."""
         from maingate.cli.commands.run import print_preview
 
-        print_preview({**shown, "items": self._described({})}, as_json=self._as_json)
+        with reader_may_leave():
+            print_preview({**shown, "items": self._described({})}, as_json=self._as_json)
+        raise typer.Exit(ExitCode.DONE if shown["trial"]["ok"] else ExitCode.REFUSED)
 
     def outcome(self, outcome: Outcome) -> NoReturn:
         """Print the result of the run, and exit."""

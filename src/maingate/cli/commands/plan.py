@@ -8,6 +8,7 @@ import typer
 
 from maingate.cli.commands.plan_import import app as import_app
 from maingate.cli.commands.run import MOST_WORKERS
+from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
 from maingate.cli.text import count, safe
 from maingate.errors import ProblemsError
@@ -37,9 +38,14 @@ def check(
 ) -> None:
     """Check a plan: list all its problems at once, or describe the run that it defines.
 
-    Exit codes: 0 the plan is valid, 2 it has problems.
+    Its ready patches are tried on the target, and with one another where they change the same files.
+
+    Exit codes: 0 the plan is valid; 1 it is, but a workstream could not land on the target as that is now;
+    2 the plan has problems.
     """
+    from maingate.cli.views.trial import trial_lines
     from maingate.queries.runs.plan_summary import plan_summary
+    from maingate.services.runs.conflict_trial import tried_plan
     from maingate.services.runs.plan_loading import load_plan
 
     try:
@@ -49,10 +55,16 @@ def check(
             raise
         print_json({"ok": False, "file": str(file), "problems": _problems(error)})
         raise typer.Exit(2) from error
+    trial = tried_plan(loaded)
+    is_ok = trial is None or trial.is_ok
+    tried = None if trial is None else trial.as_json()
     if as_json:
-        print_json({"ok": True, "file": str(file), "problems": [], "plan": plan_summary(loaded)})
+        summary = plan_summary(loaded)
+        print_json({"ok": is_ok, "file": str(file), "problems": [], "plan": summary, "trial": tried})
     else:
-        print("\n".join(_lines(loaded)))
+        print("\n".join([*_lines(loaded, is_ok=is_ok), *(trial_lines(tried) if tried else ())]))
+    if not is_ok:
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 @app.command()
@@ -132,7 +144,7 @@ def _problems(error: ProblemsError) -> list[dict[str, Any]]:
     ]
 
 
-def _lines(loaded: "LoadedPlan") -> list[str]:
+def _lines(loaded: "LoadedPlan", *, is_ok: bool) -> list[str]:
     from maingate.queries.runs.plan_summary import in_order, notes_about
 
     plan = loaded.plan
@@ -145,7 +157,7 @@ def _lines(loaded: "LoadedPlan") -> list[str]:
     )
     where = plan.target or "the branch checked out"
     lines = [
-        f"ok: {loaded.path}: {safe(plan.name)}",
+        f"{'ok' if is_ok else 'valid, but not all of it could land'}: {loaded.path}: {safe(plan.name)}",
         f"  {', '.join(counts)}; lands on {safe(where)} ({plan.landing})",
     ]
     if loaded.root is None:

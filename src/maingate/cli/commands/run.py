@@ -292,6 +292,8 @@ def print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
+    from maingate.cli.views.trial import print_trial
+
     out = console()
     branch = shown["target"]["ref"].removeprefix("refs/heads/")
     at = shown["target"]["commit"][:10]
@@ -305,4 +307,7 @@ def print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
     if len(rows) > PREVIEWED:
         out.print(f"… {len(rows) - PREVIEWED} more lines; --json lists everything", style="dim")
     out.print()
+    if "trial" in shown:
+        print_trial(out, shown["trial"])
+        out.print()
     out.print("Nothing was created. Run it without --dry-run to start.")

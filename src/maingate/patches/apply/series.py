@@ -34,7 +34,7 @@ def apply_series(repository: Repository, base_tree: str, intakes: Sequence[Intak
     final: dict[bytes, GitEntry | None] = {}
     tree = base_tree
     for intake in intakes:
-        step = _step(repository, tree, intake)
+        step = read_exactly(repository, tree, intake)
         if step is None:
             return None
         applied, changed = step
@@ -44,10 +44,14 @@ def apply_series(repository: Repository, base_tree: str, intakes: Sequence[Intak
     return made if _git_agrees(repository, base_tree, intakes, final) else None
 
 
-def _step(
+def read_exactly(
     repository: Repository, tree: str, intake: Intake
 ) -> tuple[Applied, Mapping[bytes, GitEntry | None]] | None:
-    """Apply one patch by our own reading alone; it writes objects without references."""
+    """Apply one patch by our own reading alone, without git; it writes objects without references.
+
+    Returns:
+        The result and the entries that it changed; None where only git can tell.
+    """
     if intake.needs_base or intake.is_zero_context or any(change.binary for change in intake.files):
         return None
     readings = [_read(repository, tree, change) for change in intake.files]

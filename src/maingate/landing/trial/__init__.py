@@ -1,0 +1,1 @@
+"""Trials: which items conflict with the target or with one another, told before anything is run."""
