@@ -479,3 +479,30 @@ def test_what_a_tool_leaves_goes_through_the_filters_of_the_person(
     assert (done.state, done.code("b/t")) == ("failed", "filter_failed")
     assert content(base, "a.secret") == "frperg"
     assert "b.bin" not in base.git("ls-tree", "--name-only", "main").splitlines()
+
+
+def test_what_is_not_in_a_tools_patch_is_told(base: GitRepo, tmp_path: Path) -> None:
+    """A warning names it, and the record of the attempt has it too."""
+    code = """
+        def git(*words):
+            subprocess.run(["git", *words], check=True)
+        git("init", "-q", "vendor")
+        git("checkout", "-qb", "topic")
+        pathlib.Path("new").write_text("new\\n")
+        git("add", "new")
+        git("commit", "-qm", "new")
+        git("checkout", "-q", "--detach", "HEAD~1")
+    """
+    done = run(base, {"maker": {"run": a_tool(tmp_path, code)}}, {"t": {"tool": "maker", "prompt": "do it"}})
+
+    assert done.state == "succeeded"
+    assert content(base, "new") == "new"
+    note = (
+        "repositories of their own are not in the patch: vendor; "
+        "the patch is the branch topic of its clone; the worktree was as before"
+    )
+    with closing(sqlite3.connect(base.path / ".git" / "maingate" / "maingate.db")) as database:
+        warned = database.execute("SELECT reason FROM events WHERE event_type = 'warning'").fetchall()
+        told = database.execute("SELECT message FROM tool_runs").fetchall()
+    assert [f"w/t, attempt 1: {note}" in reason for (reason,) in warned] == [True]
+    assert told == [(note,)]

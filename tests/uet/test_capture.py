@@ -4,6 +4,7 @@
 # ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH112, PTH113, PTH114, PTH115, PTH118, PTH120, PTH211
 
 import os
+import re
 import shutil
 import socket
 import stat
@@ -297,20 +298,38 @@ def test_only_the_tree_counts(slot: Slot, tool: Callable[[Path], None]) -> None:
     assert tree_on_disk(again) == tree_in_git(slot.repo, slot.commit)
 
 
-def test_a_nested_repository_is_a_problem_and_its_files_are_saved(slot: Slot) -> None:
-    """A `.git` below the root would become a submodule that nobody has: it is told, the files are taken."""
+def test_repositories_that_a_tool_has_made_are_left_out_and_told(slot: Slot) -> None:
+    """A clone, and a worktree of its own clone; one in an ignored folder does not matter."""
     tree = slot.begin()
     edit(tree)
-    (tree / "vendor").mkdir()
-    git(tree / "vendor", "init", "-q")
-    (tree / "vendor" / "x").write_text("x\n")
-    git(tree / "vendor", "add", "-A")
-    git(tree / "vendor", "commit", "-q", "-m", "x")
+    for folder in ("vendor/clone", "build/clone"):
+        (tree / folder).mkdir(parents=True)
+        git(tree / folder, "init", "-q")
+        (tree / folder / "x").write_text("x\n" * 300_000)
+        git(tree / folder, "add", "-A")
+        git(tree / folder, "commit", "-q", "-m", "x")
+    (tree / "vendor" / "beside").write_text("beside\n")
+    git(tree, "worktree", "add", "-q", "--detach", ".claude/worktrees/one")
 
     captured = slot.capture()
 
-    assert captured.problem == "a repository of its own in the tree: vendor"
-    assert slot.landed() == expected(slot, {**EDITED, b"vendor/x": ("100644", b"x\n")})
+    assert captured.problem == ""
+    assert (
+        captured.note == "repositories of their own are not in the patch: .claude/worktrees/one, vendor/clone"
+    )
+    assert slot.landed() == expected(slot, {**EDITED, b"vendor/beside": ("100644", b"beside\n")})
+
+
+@pytest.mark.parametrize("place", ["src", "docs/deep", "docs/deep/er", "README.md", "README.md/below"])
+def test_a_repository_in_place_of_what_is_tracked_is_a_problem(slot: Slot, place: str) -> None:
+    """It would hide what became of that."""
+    tree = slot.begin()
+    if place.startswith("README"):
+        (tree / "README.md").unlink()
+    (tree / place).mkdir(parents=True, exist_ok=True)
+    git(tree / place, "init", "-q")
+
+    assert slot.capture().problem == f"a repository in place of what is tracked: {place}"
 
 
 def test_a_pipe_in_place_of_a_file_is_a_problem(slot: Slot) -> None:
@@ -501,9 +520,204 @@ def test_a_submodule_of_the_base_stays_what_it_is(slot: Slot, tmp_path: Path) ->
 
     captured = slot.capture()
 
-    assert captured.problem == "a repository of its own in the tree: sub"
+    assert captured.problem == ""
+    assert captured.note == "what changed in the submodule sub is not in the patch"
     assert not mark.exists()
     assert b"Subproject" not in slot.diff.read_bytes()
+    assert slot.landed() == expected(slot)
+
+
+@pytest.mark.parametrize("way", ["update", "clone"])
+def test_a_tool_may_move_a_submodule_to_what_others_can_have(slot: Slot, tmp_path: Path, way: str) -> None:
+    """The link is its patch, where policy allows it; a commit of its own in there is a problem."""
+    inner = GitRepo.create(tmp_path / "inner")
+    first, second = inner.commit({"x": "x\n"}), inner.commit({"x": "y\n"})
+    third = inner.commit({"x": "z\n"})
+    slot.repo.write({".gitmodules": f'[submodule "sub"]\n\tpath = sub\n\turl = {inner.path}\n'})
+    slot.repo.git("add", ".gitmodules")
+    slot.repo.git("update-index", "--add", "--cacheinfo", f"160000,{first},sub")
+    slot.repo.git("commit", "-q", "-m", "submodule")
+    slot.commit = slot.repo.head()
+    for commit in ("", second, third, "own"):
+        tree = slot.begin()
+        if way == "clone":
+            git(tree, "clone", "-q", str(inner.path), "sub")
+            git(tree / "sub", "checkout", "-q", "--detach", first)
+        else:
+            git(tree, "submodule", "update", "--init", "-q")
+        edit(tree)
+        if commit == "own":
+            git(tree / "sub", "commit", "-q", "--allow-empty", "-m", "own")
+        elif commit:
+            git(tree / "sub", "checkout", "-q", commit)
+
+        captured = slot.capture()
+
+        assert captured.note == ""
+        if commit == "own":
+            assert re.fullmatch("a submodule at .{12}, which no remote of it has: sub", captured.problem)
+        else:
+            assert captured.problem == ""
+        said = slot.diff.read_text()
+        moved = f"-Subproject commit {first}\n+Subproject commit {commit}\n"
+        assert (moved in said) is (commit in {second, third})
+        assert said.count("Subproject") == (2 if commit in {second, third} else 0)
+
+
+@dataclass(frozen=True)
+class Left:
+    """Work that a tool leaves beside its worktree.
+
+    Args:
+        script: Its commands.
+        taken: The files that are taken, with their content.
+        note: The beginning of the note.
+        saved: The subjects of the commits that are saved.
+    """
+
+    script: str
+    taken: Mapping[bytes, tuple[str, bytes]]
+    note: str = ""
+    saved: tuple[str, ...] = ()
+
+
+_NEW = {b"new": ("100644", b"new\n")}
+_COMMIT = "echo new > new; git add new; git commit -qm new"
+_SAVED = "its work in {} is not in the patch; it is saved: git fetch "
+LEFT = {
+    "a branch ahead": Left(
+        f"git checkout -qb topic; {_COMMIT}; git checkout -q --detach HEAD~1",
+        _NEW,
+        "the patch is the branch topic of its clone; the worktree was as before",
+    ),
+    "several commits": Left(
+        f"git checkout -qb topic; {_COMMIT}; echo b > b; git add b; git commit -qm b;"
+        " git checkout -q --detach HEAD~2",
+        {**_NEW, b"b": ("100644", b"b\n")},
+        "the patch is the branch topic of its clone; the worktree was as before",
+    ),
+    "a worktree of its clone": Left(
+        f"git worktree add -q -b topic .claude/x; cd .claude/x; {_COMMIT}",
+        _NEW,
+        "repositories of their own are not in the patch: .claude/x; the patch is the branch topic",
+    ),
+    "two branches": Left(
+        f"git checkout -qb one; {_COMMIT}; git checkout -q --detach HEAD~1; git checkout -qb two;"
+        " echo b > b; git add b; git commit -qm b; git checkout -q --detach HEAD~1",
+        {},
+        _SAVED.format("one, two"),
+        ("b", "new"),
+    ),
+    "a branch beside other work": Left(
+        f"git checkout -qb topic; {_COMMIT}; git checkout -q --detach HEAD~1; echo a > src/a.py",
+        {b"src/a.py": ("100644", b"a\n")},
+        _SAVED.format("topic"),
+        ("new",),
+    ),
+    "a branch that is not ahead": Left(
+        f"git checkout -q --orphan topic; {_COMMIT}; git checkout -qf --detach $MAINGATE_BASE",
+        {},
+        _SAVED.format("topic"),
+        ("new",),
+    ),
+    "stashes": Left(
+        "echo a > src/a.py; git stash -q; echo b > src/b.py; git stash -q; echo new > new",
+        _NEW,
+        _SAVED.format("stash@{0}, stash@{1}"),
+        ("WIP", "WIP"),
+    ),
+    "a branch and a stash": Left(
+        f"echo a > src/a.py; git stash -q; git checkout -qb topic; {_COMMIT};"
+        " git checkout -q --detach HEAD~1",
+        _NEW,
+        "the patch is the branch topic of its clone; the worktree was as before; "
+        + _SAVED.format("stash@{0}"),
+        ("WIP",),
+    ),
+    "commits that are checked out": Left(f"git checkout -qb topic; {_COMMIT}", _NEW),
+    "commits and more": Left(f"{_COMMIT}; echo a > src/a.py", {**_NEW, b"src/a.py": ("100644", b"a\n")}),
+    "a squashed branch": Left(
+        f"git checkout -qb topic; {_COMMIT}; git checkout -q --detach HEAD~1; git merge -q --squash topic",
+        _NEW,
+    ),
+    "a branch of the source": Left("git branch other HEAD", {}),
+    "work that was taken back": Left(f"{_COMMIT}; git checkout -qb topic; git rm -qf new; rm -f new", {}),
+}
+
+
+@pytest.mark.parametrize("left", LEFT.values(), ids=LEFT.keys())
+def test_work_beside_the_worktree_is_never_lost(slot: Slot, left: Left) -> None:
+    """It is taken, or saved in a bundle and told; what is in the patch is not told."""
+    tree = slot.begin()
+    identity = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    env = {**os.environ, **identity, "MAINGATE_BASE": slot.commit}
+    subprocess.run(["sh", "-ec", left.script], cwd=tree, env=env, check=True)
+
+    captured = slot.capture()
+
+    assert captured.problem == ""
+    assert captured.note.startswith(left.note)
+    assert bool(captured.note) is bool(left.note)
+    assert (slot.landed() if captured.bytes else expected(slot, {})) == expected(slot, left.taken)
+    bundle = slot.diff.with_suffix(".bundle")
+    assert bundle.exists() is bool(left.saved)
+    if left.saved:
+        fetched = GitRepo(path=slot.repo.path)
+        fetched.git("fetch", "-q", str(bundle), "refs/saved/*:refs/saved/*")
+        subjects = fetched.git("for-each-ref", "--format=%(subject)", "refs/saved").splitlines()
+        assert sorted(
+            subject[: len(want)] for subject, want in zip(sorted(subjects), sorted(left.saved), strict=True)
+        ) == sorted(left.saved)
+
+
+def test_saved_work_has_no_secrets_and_is_not_too_big(slot: Slot) -> None:
+    """It is told all the same."""
+    for options, why in (
+        ({"secrets": ("hunter2-hunter2",)}, "it has the value of a secret in it"),
+        ({"max_bytes": 1000}, "it is bigger than 1000 bytes"),
+    ):
+        tree = slot.begin()
+        (tree / "src/a.py").write_bytes(b"hunter2-hunter2" + os.urandom(4000))
+        git(tree, "stash", "-q")
+        captured = slot.capture(**options)
+        assert captured.note == f"its work in stash@{{0}} was not saved: {why}"
+        assert not slot.diff.with_suffix(".bundle").exists()
+
+
+def test_a_clone_that_lies_is_not_obeyed(slot: Slot, tmp_path: Path) -> None:
+    """Links, pipes, wrong ids, broken objects and drivers of the clone neither stop nor run anything."""
+    tree = slot.begin()
+    edit(tree)
+    mark = tmp_path / "mark"
+    refs = tree / ".git" / "refs" / "heads"
+    (refs / "link").symlink_to(tmp_path)
+    os.mkfifo(refs / "pipe")
+    (refs / "broken").write_text("1" * 40 + "\n")
+    (refs / "odd").write_text("../../x\n")
+    (tree / ".git" / "packed-refs").write_bytes(b"\xff" * 1000)
+    git(tree, "config", "core.fsmonitor", f"touch {mark}")
+    git(tree, "config", "core.sshCommand", f"touch {mark}")
+
+    captured = slot.capture()
+
+    assert captured.problem == ""
+    assert captured.note.startswith("the tool's own commits could not be read: ")
+    assert slot.landed() == expected(slot)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("replaced", ["file", "link", "gone"])
+def test_a_clone_without_its_git_directory_has_no_other_work(slot: Slot, replaced: str) -> None:
+    """A link to the person's repository is not followed."""
+    tree = slot.begin()
+    edit(tree)
+    shutil.rmtree(tree / ".git")
+    if replaced == "file":
+        (tree / ".git").write_text(f"gitdir: {slot.repo.path}/.git\n")
+    elif replaced == "link":
+        (tree / ".git").symlink_to(slot.repo.path / ".git")
+    captured = slot.capture()
+    assert (captured.problem, captured.note) == ("", "")
     assert slot.landed() == expected(slot)
 
 

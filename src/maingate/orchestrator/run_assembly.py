@@ -156,6 +156,7 @@ def _dispatcher(
         clock=deps.clock,
         template=deps.template,
         rest=deps.settings.rate_limit_rest.total_seconds(),
+        warn=hooks.warn,
     )
     return deps.parts.effects(
         deps,

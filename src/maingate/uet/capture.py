@@ -52,11 +52,14 @@ class Captured:
         problem: Why it is not the whole work of the tool, or must not be used: a sentence for people. Empty
             when there is nothing to say; otherwise the patch has what could be saved.
         fault: The reason's code where the problem is not the tool's, such as ``filter_failed``; else empty.
+        note: The work of the tool that is not in the patch though there is no problem, and where it is saved:
+            a sentence for people. Empty when there is nothing to say.
     """
 
     bytes: int = 0
     problem: str = ""
     fault: str = ""
+    note: str = ""
 
 
 def too_big(limit: int) -> str:

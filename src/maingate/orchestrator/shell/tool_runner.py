@@ -4,6 +4,7 @@ A tool's own report, its exit code included, decides only whether there is a pat
 what the tool left, and is treated like any other patch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ class ToolRunner:
         clock: The time that the end of an attempt is stamped with.
         template: The prompt of a retry; None for the template that comes with Maingate.
         rest: Seconds to wait where a provider refuses and does not say for how long.
+        warn: Records a warning and shows it to people.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class ToolRunner:
         clock: Clock,
         template: str | None,
         rest: float,
+        warn: Callable[[str], None],
     ) -> None:
         self._run_id, self._running, self._jobs, self._artifacts = run_id, running, jobs, artifacts
         self._database, self._clock = database, clock
-        self._template, self._rest = template, rest
+        self._template, self._rest, self._warn = template, rest, warn
 
     def prompt_of(self, effect: RunTool) -> str:
         """Return the prompt of an attempt: a retry is told why the last one failed. Blocks."""
@@ -109,6 +112,8 @@ class ToolRunner:
             exit_code=outcome.exit_code,
             now=self._clock.now(),
         )
+        if outcome.captured is not None and outcome.captured.note:
+            self._warn(f"{effect.input.label}, attempt {effect.attempt}: {outcome.captured.note}")
         fault = _fault_of(report, outcome)
         tool_run = self._tool_run(effect, ran, report, fault)
         if fault is None:
@@ -148,7 +153,7 @@ class ToolRunner:
             tokens_in=report.tokens_in,
             tokens_out=report.tokens_out,
             duration_ms=round(outcome.seconds * 1000),
-            message=fault.message if fault else "",
+            message=fault.message if fault else outcome.captured.note if outcome.captured else "",
             log_path=str(self._artifacts.path_of(ran.job.log)),
             diff_path=str(self._artifacts.path_of(ran.job.diff)) if has_patch else None,
             ended_at=self._clock.now(),

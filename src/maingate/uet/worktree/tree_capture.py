@@ -20,7 +20,7 @@ Standard library and few modules of ``uet`` only: a UET worker process imports t
 import contextlib
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,8 @@ from maingate.uet.capture import CAPTURE_TIMEOUT, LEAKS, Capture, Captured, too_
 from maingate.uet.leaked_secrets import blot_leaked
 from maingate.uet.worktree.checkout_index import without_touched
 from maingate.uet.worktree.keep_rules import KeepRules
+from maingate.uet.worktree.nested_repositories import Nested, Submodule, sort_nested
+from maingate.uet.worktree.other_work import add_objects, find_other_work
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
 from maingate.uet.worktree.tree_survey import Survey, survey
 from maingate.wording import listed
@@ -116,13 +118,14 @@ def capture_tree(ground: Ground, wanted: Capture, diff: Path, *, secrets: Collec
         diff: Where it is written, also when the tool failed or was killed (salvage).
         secrets: Values that no patch may have in it.
     """
-    taking = _Taking(ground, wanted, diff)
+    taking = _Taking(ground, wanted, diff, secrets)
     try:
         taking.take()
         problems = taking.problems
     except (GitError, OSError, ValueError) as error:
         problems = [*taking.problems, f"what the tool left could not be taken: {error}"]
-    return replace(_settled(wanted, diff, problems, secrets), fault=taking.fault)
+    settled = _settled(wanted, diff, problems, secrets)
+    return replace(settled, fault=taking.fault, note="; ".join(taking.notes))
 
 
 def _settled(wanted: Capture, diff: Path, problems: list[str], secrets: Collection[str]) -> Captured:
@@ -145,16 +148,41 @@ def _settled(wanted: Capture, diff: Path, problems: list[str], secrets: Collecti
 class _Taking:
     """One capture: clear the way, add, compare."""
 
-    def __init__(self, ground: Ground, wanted: Capture, diff: Path) -> None:
-        self._ground, self._wanted, self._diff = ground, wanted, diff
+    def __init__(self, ground: Ground, wanted: Capture, diff: Path, secrets: Collection[str]) -> None:
+        self._ground, self._wanted, self._diff, self._secrets = ground, wanted, diff, secrets
         self._top = os.fsencode(ground.tree)
         self._deadline = time.monotonic() + CAPTURE_TIMEOUT
         self._aside = 0
+        self._left_out: list[bytes] = []
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self.fault = ""
 
     def take(self) -> None:
-        """Write the patch."""
+        """Write the patch, and save the work that is not in it."""
+        self._take_tree()
+        try:
+            self._take_other_work()
+        except GitError as error:
+            self.notes.append(f"the tool's own commits could not be read: {error}")
+
+    def _take_other_work(self) -> None:
+        """Take the branch that has the tool's work where the tree has none, and save all other commits."""
+        ground = self._ground
+        work = find_other_work(ground.tree, ground.git_dir, ground.commit, self._git)
+        if work is None:
+            return
+        is_empty = not (self.problems or self._diff.stat().st_size)
+        if is_empty and (branch := work.only_branch()) is not None:
+            words = ("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules")
+            self._git(*words, work.tips[branch])
+            self._take_tree()
+            self.notes.append(f"the patch is the branch {branch} of its clone; the worktree was as before")
+        if lost := work.lost(self._git("write-tree").decode().strip()):
+            path = self._diff.with_suffix(".bundle")
+            self.notes.append(work.save(lost, path, limit=self._wanted.max_bytes, secrets=self._secrets))
+
+    def _take_tree(self) -> None:
         found = survey(self._top, self._ground.keep, since=self._ground.since)
         self._write_index()
         self._clear(found)
@@ -174,17 +202,52 @@ class _Taking:
 
     def _clear(self, found: "Survey") -> None:
         """Move away all that git must not meet; it is a problem where it hides something from the patch."""
-        for path in found.special:
+        nested = self._nested(found)
+        for path in [*found.special, *found.nested, *found.monstrous]:
             self._put_aside(path)
-        for path in found.nested:
-            self._put_aside(path)
-        for path in found.monstrous:
-            self._put_aside(path)
-        repositories = self._not_ignored([os.path.dirname(path) for path in found.nested])
-        self._complain("a repository of its own in the tree", repositories)
+        self._leave_out(nested)
         self._complain("a pipe, socket or device in place of a file", self._tracked(found.special))
         self._complain("rules for git that are too big to be read", found.monstrous)
         self._complain("it cannot be read", self._not_ignored(found.unreadable))
+
+    def _nested(self, found: "Survey") -> Nested:
+        folders = self._not_ignored([os.path.dirname(path) for path in found.nested])
+        staged = self._git("ls-files", "--stage", "-z") if folders else b""
+        nested = sort_nested(self._top, folders, staged)
+        for submodule in nested.submodules:
+            self._take_submodule(submodule)
+        return nested
+
+    def _take_submodule(self, submodule: Submodule) -> None:
+        """Record the move of a submodule, to a commit that others can have, and tell other changes in it."""
+        add_objects(self._ground.git_dir, submodule.objects)
+        commit, path = submodule.commit, submodule.path
+        if self._is_changed(submodule):
+            self.notes.append(f"what changed in the submodule {_readable(path)} is not in the patch")
+        if commit == submodule.link:
+            return
+        if self._git("rev-list", "--max-count=1", commit, "--not", *sorted(submodule.published)).strip():
+            self._complain(f"a submodule at {commit[:12]}, which no remote of it has", [path])
+            return
+        self._git("update-index", "-z", "--index-info", given=b"160000 %s\t%s\0" % (commit.encode(), path))
+
+    def _is_changed(self, submodule: Submodule) -> bool:
+        """Return whether a submodule has other files than its commit; its own git is not asked."""
+        index = self._ground.git_dir / "index-of-submodule"
+        tree = self._ground.tree / os.fsdecode(submodule.path)
+        env = {"GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": str(index)}
+        self._git("read-tree", submodule.commit, env=env)
+        self._git("update-index", "-q", "--refresh", env=env, check=False)
+        shown = self._git("diff-files", "--name-only", "--ignore-submodules", env=env)
+        return bool(shown or self._git("ls-files", "--others", "--exclude-standard", env=env))
+
+    def _leave_out(self, nested: Nested) -> None:
+        """Leave out what is in other repositories; one in place of tracked content is a problem."""
+        self._complain("a repository in place of what is tracked", nested.in_place)
+        self._left_out += [*nested.others, *nested.inside]
+        if nested.others:
+            names = listed(sorted(_readable(path) for path in nested.others), _SHOWN)
+            self.notes.append(f"repositories of their own are not in the patch: {names}")
 
     def _put_aside(self, path: bytes) -> None:
         aside = os.path.join(os.fsencode(self._ground.git_dir), b"aside-%d" % self._aside)
@@ -195,8 +258,9 @@ class _Taking:
     def _excluded(self, found: "Survey") -> list[bytes]:
         """Return the files that are left out because all together are too many bytes."""
         if sum(size for _, size in found.touched) <= self._wanted.max_bytes:
-            return []
-        wanted = set(self._not_ignored([path for path, _ in found.touched]))
+            return self._left_out
+        outside = [path for path, _ in found.touched if not self._is_left_out(path)]
+        wanted = set(self._not_ignored(outside))
         wanted -= self._filters_of(wanted).keys()  # their stored content may be small
         touched = sorted((size, path) for path, size in found.touched if path in wanted)
         left_out, room = [], self._wanted.max_bytes
@@ -207,7 +271,10 @@ class _Taking:
         if left_out:
             self.problems.append(too_big(self._wanted.max_bytes))
             self._complain("left out", left_out)
-        return left_out
+        return [*self._left_out, *left_out]
+
+    def _is_left_out(self, path: bytes) -> bool:
+        return any(path.startswith(folder + b"/") for folder in self._left_out)
 
     def _add(self, left_out: Sequence[bytes]) -> None:
         specs = _specs(left_out)
@@ -276,16 +343,22 @@ class _Taking:
         if paths:
             self.problems.append(f"{what}: {listed([_readable(path) for path in paths], _SHOWN)}")
 
-    def _git(self, *words: str, given: bytes | None = None, check: bool = True) -> bytes:
+    def _git(
+        self,
+        *words: str,
+        given: bytes | None = None,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+    ) -> bytes:
         ground = self._ground
-        env = {"GIT_WORK_TREE": str(ground.tree), "GIT_INDEX_FILE": str(ground.git_dir / "index")}
-        env |= ground.drivers.variables()
+        own = {"GIT_WORK_TREE": str(ground.tree), "GIT_INDEX_FILE": str(ground.git_dir / "index")}
+        place = {**own, **(env or {})}
         left = max(1.0, self._deadline - time.monotonic())
         return run_git(
             *(*_SETTINGS, *words),
             git_dir=ground.git_dir,
-            cwd=ground.tree,
-            env=env,
+            cwd=place["GIT_WORK_TREE"],
+            env=place | ground.drivers.variables(),
             input=given,
             check=check,
             timeout=left,

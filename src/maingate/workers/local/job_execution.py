@@ -132,7 +132,8 @@ class _JobExecution:
         captured = self._worktree.capture(
             wanted, diff, commit=job.commit, keep=job.keep, since=since, secrets=secrets
         )
-        return replace(captured, problem=redact(captured.problem, secrets))
+        problem, note = redact(captured.problem, secrets), redact(captured.note, secrets)
+        return replace(captured, problem=problem, note=note)
 
     def _run(
         self, spec: CommandSpec, *, stdin: Path | None = None, copy: OutputCopy | None = None

@@ -121,7 +121,7 @@ def _captured(value: dict[str, Any] | None) -> Captured | None:
     if value is None:
         return None
     captured = Captured(**value)
-    _check(vars(captured), {"bytes": int, "problem": str, "fault": str})
+    _check(vars(captured), {"bytes": int, "problem": str, "fault": str, "note": str})
     return captured
 
 

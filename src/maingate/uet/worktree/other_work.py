@@ -1,0 +1,141 @@
+"""Work of a tool that is not in its worktree: commits on another branch, stashes, other worktrees.
+
+A tool may leave its work on a branch of its clone and check the base out again, or put some into a stash. The
+clone is removed, so that work is saved in a bundle beside the patch. Where the worktree is as it was and one
+branch is simply ahead of the base, that branch is the tool's work, and is checked out to be taken.
+
+Commits that the source has already are no work of the tool; nor are those that the checked-out commit stands
+on, or whose files are all in the patch.
+"""
+
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from maingate.errors import GitError
+from maingate.uet.worktree.clone_tips import CloneTips, read_tips
+from maingate.wording import listed
+
+Git = Callable[..., bytes]
+_SHOWN: Final = 5
+_LOG: Final = ("log", "-p", "-m", "--text", "--no-textconv", "--no-ext-diff", "--no-color", "--format=%B")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherWork:
+    """The new commits of a tool's clone.
+
+    Args:
+        git: Runs git on a directory of Maingate's own, with bytes for its standard input as ``given``.
+        base: The commit that the tool began on.
+        tips: The new commits by the name of their branch, stash or worktree.
+        branches: The names among them that are branches.
+        head: The commit that is checked out in the clone.
+    """
+
+    git: Git
+    base: str
+    tips: dict[str, str]
+    branches: frozenset[str]
+    head: str
+
+    def only_branch(self) -> str | None:
+        """Return the branch that is ahead of the base where it is the only one, and not checked out."""
+        ahead = {self.tips[name]: name for name in sorted(self.tips) if name in self.branches}
+        if len(ahead) != 1:
+            return None
+        ((tip, name),) = ahead.items()
+        is_ahead = (
+            tip != self.head
+            and self.git("merge-base", self.base, tip, check=False).decode().strip() == self.base
+        )
+        return name if is_ahead else None
+
+    def lost(self, tree: str) -> dict[str, str]:
+        """Return those of the commits that would be lost with the clone.
+
+        Args:
+            tree: The tree that the patch leads to.
+        """
+        kept = {self.base, *({self.head} & {*self.tips.values()})}
+        kept |= {tip for tip in self.tips.values() if self._tree_of(tip) == tree}
+        return {name: tip for name, tip in self.tips.items() if not self._is_in(tip, kept)}
+
+    def save(self, lost: dict[str, str], path: Path, *, limit: int, secrets: Collection[str]) -> str:
+        """Write commits into a bundle; return a sentence about them.
+
+        Args:
+            lost: The commits.
+            path: The bundle.
+            limit: Bytes that it may have.
+            secrets: Values that must not be kept.
+        """
+        names = listed(sorted(lost), _SHOWN)
+        if secrets and self._tells(lost, secrets):
+            return f"its work in {names} was not saved: it has the value of a secret in it"
+        refs = {f"refs/saved/{number}": tip for number, tip in enumerate(lost.values())}
+        for ref, tip in refs.items():
+            self.git("update-ref", ref, tip)
+        self.git("bundle", "create", "-q", str(path.absolute()), *refs, f"^{self.base}")
+        if path.stat().st_size > limit:
+            path.unlink()
+            return f"its work in {names} was not saved: it is bigger than {limit} bytes"
+        return (
+            f"its work in {names} is not in the patch; it is saved: "
+            f"git fetch {path.absolute()} 'refs/saved/*:refs/saved/*'"
+        )
+
+    def _is_in(self, tip: str, kept: Collection[str]) -> bool:
+        return not self.git("rev-list", "--max-count=1", tip, "--not", *kept).strip()
+
+    def _tree_of(self, tip: str) -> str:
+        return self.git("rev-parse", f"{tip}^{{tree}}").decode().strip()
+
+    def _tells(self, lost: dict[str, str], secrets: Collection[str]) -> bool:
+        said = self.git(*_LOG, *lost.values(), "--not", self.base)
+        return any(os.fsencode(secret) in said for secret in secrets)
+
+
+def find_other_work(tree: Path, git_dir: Path, base: str, git: Git) -> OtherWork | None:
+    """Find the new commits of a tool's clone; from then on, git sees its objects.
+
+    Args:
+        tree: The worktree, with the clone.
+        git_dir: The directory of Maingate's own that ``git`` runs on, over the source's objects.
+        base: The commit that the tool began on.
+        git: Runs git.
+
+    Returns:
+        The commits; None when there are none.
+
+    Raises:
+        GitError: A commit cannot be read.
+    """
+    tips = read_tips(os.fsencode(tree / ".git"))
+    new = _new_commits(tips, git)
+    if not new:
+        return None
+    add_objects(git_dir, os.fsencode(tree / ".git" / "objects"))
+    for oid in {*new.values()}:
+        if git("cat-file", "-t", oid).strip() != b"commit":
+            raise GitError(f"{oid} in the tool's clone is no commit")
+    return OtherWork(git=git, base=base, tips=new, branches=frozenset(tips.branches), head=tips.head)
+
+
+def add_objects(git_dir: Path, objects: bytes) -> None:
+    """Add a folder of objects to a git directory, behind those that it sees already."""
+    with (git_dir / "objects" / "info" / "alternates").open("ab") as file:
+        file.write(objects + b"\n")
+
+
+def _new_commits(tips: CloneTips, git: Git) -> dict[str, str]:
+    """Return the commits that the source does not have."""
+    named = {**tips.branches, **tips.others}
+    if not named:
+        return {}
+    given = "".join(f"{oid}\n" for oid in sorted({*named.values()})).encode()
+    told = git("cat-file", "--batch-check", given=given).decode().splitlines()
+    missing = {line.partition(" ")[0] for line in told if line.endswith(" missing")}
+    return {name: oid for name, oid in named.items() if oid in missing}
