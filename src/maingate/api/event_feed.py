@@ -8,11 +8,11 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, NamedTuple, Self
 
 import anyio.to_thread
 
@@ -36,8 +36,11 @@ PAGE: Final = 4000
 began at different places have the same pages soon. A busy run makes as many in a second, and sending a
 block costs almost the same however many they are."""
 
-KEPT_PAGES: Final = 3
-"""Pages that are kept; followers that are farther behind than others read the record."""
+KEPT_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of what was sent that are kept; followers that are farther behind than others read the record."""
+
+_ASIDE: Final = 1024
+"""Bytes that a sending takes beside its body while it is kept, about."""
 
 SEARCHED: Final = 10_000
 """Rows of the ledger that a query is asked about at once at most."""
@@ -47,14 +50,34 @@ _log: Final = logging.getLogger(__name__)
 Matches = Callable[[Event], bool]
 
 
-def everything(_event: Event) -> bool:
-    """Match each event."""
-    return True
+@dataclass(frozen=True, kw_only=True)
+class EventChoice:
+    """The events that a follower wants; followers with equal choices are sent the same.
+
+    Args:
+        entity: Only those about this entity or a part of it.
+        type: Only those of this type.
+        decision: Decides about each of them; None for all.
+    """
+
+    entity: str | None = None
+    type: str | None = None
+    decision: Matches | None = None
+
+    def __call__(self, event: Event) -> bool:
+        """Return whether an event is wanted."""
+        if self.entity is not None and self.entity not in {
+            event.entity_id,
+            event.run_id,
+            event.workstream_id,
+            event.task_id,
+        }:
+            return False
+        is_of_type = self.type in {None, event.event_type}
+        return is_of_type and (self.decision is None or self.decision(event))
 
 
-def text_of(event: Event) -> str:
-    """Return the text of an event in a stream."""
-    return f"id: {event.seq}\nevent: {event.event_type}\ndata: {event.as_text()}\n\n"
+EVERYTHING: Final = EventChoice()
 
 
 def seconds_to_next_look(followers: int, *, has_found: bool) -> float:
@@ -62,42 +85,48 @@ def seconds_to_next_look(followers: int, *, has_found: bool) -> float:
     return max(LOOK_SECONDS, followers * _SECONDS_EACH) if has_found else LOOK_SECONDS
 
 
-@dataclass(frozen=True)
-class EventPage:
-    """The events of a part of the ledger.
+def text_of(event: Event) -> str:
+    """Return the text of an event in a stream."""
+    return f"id: {event.seq}\nevent: {event.event_type}\ndata: {event.as_text()}\n\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """A sending to followers: the events of a part of the ledger that they want.
 
     Args:
-        events: The events.
-        end: The place of the last row.
+        body: The events, as they are sent.
+        end: The place up to which was looked.
     """
 
-    events: Sequence[Event]
+    body: bytes
     end: int
-    _texts: dict[int, str] = field(default_factory=dict)
 
-    def sent_to(self, matches: Matches, *, is_packed: bool) -> bytes:
-        """Return what a follower is sent, which is made once for all who want each event."""
-        if matches is everything:
-            return self._block if is_packed else self._text
-        text = self._text_of(matches)
-        return block(text) if is_packed else text
+    @property
+    def size(self) -> int:
+        """The bytes that it takes while it is kept, about."""
+        return len(self.body) + _ASIDE
 
-    @cached_property
-    def _text(self) -> bytes:
-        return "".join(map(text_of, self.events)).encode()
+    @classmethod
+    def of(cls, events: Iterable[Event], end: int, *, is_packed: bool) -> Self:
+        """Make the text of some events, or a block of a compressed stream."""
+        text = "".join(map(text_of, events)).encode()
+        return cls(body=block(text) if is_packed else text, end=end)
 
-    @cached_property
-    def _block(self) -> bytes:
-        return block("".join(map(text_of, self.events)).encode())
 
-    def _text_of(self, matches: Matches) -> bytes:
-        chosen = (at for at, event in enumerate(self.events) if matches(event))
-        return "".join(self._texts.get(at) or self._made_text(at) for at in chosen).encode()
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A wish of followers, which is made once for all who have it.
 
-    def _made_text(self, at: int) -> str:
-        """Make the text of an event, once for all followers who choose it."""
-        text = self._texts[at] = text_of(self.events[at])
-        return text
+    Args:
+        place: The place of the last event that they have.
+        choice: The decision about each event behind it.
+        is_packed: Whether they are sent blocks of a compressed stream.
+    """
+
+    place: int
+    choice: Matches
+    is_packed: bool = False
 
 
 class EventFeed:
@@ -110,7 +139,9 @@ class EventFeed:
 
     def __init__(self, context: RepositoryContext, pace: SendingPace) -> None:
         self._context, self._pace = context, pace
-        self._pages: OrderedDict[int, EventPage] = OrderedDict()
+        self._kept: OrderedDict[Wish, Sending] = OrderedDict()
+        self._kept_bytes = 0
+        self._page = _NO_PAGE
         self.place = self.followers = 0
         self._looking: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
@@ -138,64 +169,64 @@ class EventFeed:
             async with asyncio.timeout(seconds):
                 await self._moved.wait()
 
-    async def sent_after(
-        self, place: int, matches: Matches, search: EventSearch | None = None, *, is_packed: bool = False
-    ) -> tuple[bytes, int]:
-        """Return the next events behind a place that match, as they are sent, and the place looked up to.
+    async def sent_after(self, wish: Wish, search: EventSearch | None = None) -> tuple[bytes, int]:
+        """Return the next events that are wished for, as they are sent, and the place up to which was looked.
 
         They are returned when it is the caller's turn to be sent something.
 
         Args:
-            place: The place.
-            matches: The decision about each event.
+            wish: The wish.
             search: A query that the record has to answer; None without one.
-            is_packed: Whether as a block of a compressed stream.
         """
-        if place >= self.place:
-            return b"", place
+        if wish.place >= self.place:
+            return b"", wish.place
         async with self._pace.turn():
             if search is not None:
-                page = await self._timed(partial(self._search, place, search))
+                sending = await self._timed(partial(self._search, wish, search))
             else:
-                page = self._pages.get(place) or await self._read(place, matches, is_packed=is_packed)
-            sent = page.sent_to(matches, is_packed=is_packed)
-            self._pace.sent(len(sent))
-        return sent, page.end
+                sending = self._kept.get(wish) or await self._make(wish)
+            self._pace.sent(len(sending.body))
+        return sending.body, sending.end
 
-    async def _read(self, place: int, matches: Matches, *, is_packed: bool) -> EventPage:
-        """Read the page behind a place, and keep it for the other followers."""
+    async def _make(self, wish: Wish) -> Sending:
+        """Make a sending, and keep it for the other followers who wish for it."""
+        end = min(self.place, (wish.place // PAGE + 1) * PAGE)
+        made = self._kept[wish] = await self._timed(partial(self._read, wish, end))
+        self._kept_bytes += made.size
+        while self._kept_bytes > KEPT_BYTES:
+            self._kept_bytes -= self._kept.popitem(last=False)[1].size
+        return made
 
-        def read() -> EventPage:
-            page = EventPage(between(self._context, place, end), end)
-            if matches is everything:  # made here, and not in the thread of all requests
-                page.sent_to(matches, is_packed=is_packed)
-            return page
+    def _read(self, wish: Wish, end: int) -> Sending:
+        """Read a part of the ledger; its events are kept for followers who choose others of them."""
+        if wish.choice == EVERYTHING:
+            return Sending.of(between(self._context, wish.place, end), end, is_packed=wish.is_packed)
+        if (self._page.begin, self._page.end) != (wish.place, end):
+            self._page = _NO_PAGE  # its memory can be used again
+            self._page = _LastPage(wish.place, end, between(self._context, wish.place, end))
+        return Sending.of(filter(wish.choice, self._page.events), end, is_packed=wish.is_packed)
 
-        end = min(self.place, (place // PAGE + 1) * PAGE)
-        page = self._pages[place] = await self._timed(read)
-        if len(self._pages) > KEPT_PAGES:
-            self._pages.popitem(last=False)
-        return page
+    def _search(self, wish: Wish, search: EventSearch) -> Sending:
+        """Read the events that match, as far as is looked at once."""
+        end = min(self.place, wish.place + SEARCHED)
+        found = page_after(self._context, search, wish.place, PAGE, upto=end)
+        looked = found[-1].seq or end if len(found) == PAGE else end
+        return Sending.of(filter(wish.choice, found), looked, is_packed=wish.is_packed)
 
-    def _search(self, place: int, search: EventSearch) -> EventPage:
-        """Read the events behind a place that match, as far as is looked at once."""
-        end = min(self.place, place + SEARCHED)
-        found = page_after(self._context, search, place, PAGE, upto=end)
-        return EventPage(found, found[-1].seq or end if len(found) == PAGE else end)
+    async def _timed(self, make: Callable[[], Sending]) -> Sending:
+        """Make a sending in a thread, and count the processor time that it takes."""
 
-    async def _timed(self, make: Callable[[], EventPage]) -> EventPage:
-        """Make a page in a thread, and count the processor time that it takes."""
-
-        def timed() -> tuple[EventPage, float]:
+        def timed() -> tuple[Sending, float]:
             began = time.thread_time()
             return make(), time.thread_time() - began
 
-        page, seconds = await anyio.to_thread.run_sync(timed)
+        sending, seconds = await anyio.to_thread.run_sync(timed)
         self._pace.spent(seconds)
-        return page
+        return sending
 
     def _stop_looking(self) -> None:
-        self._pages.clear()
+        self._kept.clear()
+        self._kept_bytes, self._page = 0, _NO_PAGE
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
@@ -219,3 +250,14 @@ class EventFeed:
         self.place = end
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+
+class _LastPage(NamedTuple):
+    """The events of a part of the ledger."""
+
+    begin: int
+    end: int
+    events: Sequence[Event]
+
+
+_NO_PAGE: Final = _LastPage(0, 0, ())

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from maingate.api import event_feed
-from maingate.api.event_feed import EventFeed, everything
+from maingate.api.event_feed import EVERYTHING, EventChoice, EventFeed, Wish
 from maingate.api.sending_pace import SendingPace
 from maingate.errors import DatabaseError
 from maingate.events import Event
-from maingate.queries.events.history import EventQuery, position
+from maingate.queries.events.history import EventQuery, between, position
 from maingate.roles import Role
 from support.live_server import PATIENCE, Live, problem, served
 from support.postgresql import ON_BOTH
@@ -212,7 +212,7 @@ def test_a_stream_that_has_much_to_send_ends_with_its_token(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    stream = EventStream(feed_of(own), 0, everything, is_welcome=lambda: False)
+    stream = EventStream(feed_of(own), 0, EVERYTHING, is_welcome=lambda: False)
     asyncio.run(stream({"type": "http"}, receive, send))
     assert [message.get("body", b"")[:6] for message in sent] == [b"", b"retry:", b""]
     assert not sent[-1]["more_body"]
@@ -272,25 +272,25 @@ def feed_of(live: Live) -> EventFeed:
     return EventFeed(live.site["tally"].context, SendingPace(idle=lambda: 1e9))
 
 
-@pytest.mark.parametrize("kept", [1, 100])
+@pytest.mark.parametrize("kept", [1, 1 << 20])
 def test_followers_at_different_places_are_sent_the_same(
     own: Live, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     """Whether a page is kept or read from the record: each event once, in order, also with a filter."""
     monkeypatch.setattr(event_feed, "PAGE", 7)
-    monkeypatch.setattr(event_feed, "KEPT_PAGES", kept)
+    monkeypatch.setattr(event_feed, "KEPT_BYTES", kept)
     feed, known = feed_of(own), all_events(own)
 
     async def follow(place: int, matches: event_feed.Matches) -> tuple[bytes, int]:
         text = b""
         while place < feed.place:
-            more, place = await feed.sent_after(place, matches)
+            more, place = await feed.sent_after(Wish(place=place, choice=matches))
             text += more
         return text, place
 
     async def play() -> list[tuple[bytes, int]]:
         async with feed.followed():
-            ways = [(start, matches) for start in (0, 3, 7, 12) for matches in (everything, is_of_task)]
+            ways = [(start, matches) for start in (0, 3, 7, 12) for matches in (EVERYTHING, is_of_task)]
             first = await asyncio.gather(*(follow(*way) for way in ways))
             await asyncio.to_thread(decide, own, "claude")
             await feed.look()
@@ -307,7 +307,7 @@ def test_followers_at_different_places_are_sent_the_same(
             event_feed.text_of(event) for event in events if (event.seq or 0) > start and matches(event)
         ).encode()
         for start in (0, 3, 7, 12)
-        for matches in (everything, is_of_task)
+        for matches in (EVERYTHING, is_of_task)
     ]
     assert {place for _, place in found} == {position(own.site["tally"].context)}
 
@@ -319,6 +319,38 @@ def test_many_followers_are_woken_less_often() -> None:
     assert seconds_to_next_look(3, has_found=True) == LOOK_SECONDS
     assert seconds_to_next_look(1000, has_found=False) == LOOK_SECONDS
     assert seconds_to_next_look(200, has_found=True) == 2 * seconds_to_next_look(100, has_found=True) == 0.8
+
+
+def test_followers_with_the_same_choice_are_sent_what_was_made_once(
+    own: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as all who look at one run; choices of other entities are made from the same events."""
+    read, made = list[int](), list[int]()
+    sending_of = event_feed.Sending.of
+
+    def counting(*asked: Any) -> list[Event]:
+        read.append(asked[1])
+        return between(*asked)
+
+    def sending(events: Any, end: int, *, is_packed: bool) -> event_feed.Sending:
+        made.append(end)
+        return sending_of(events, end, is_packed=is_packed)
+
+    monkeypatch.setattr(event_feed, "between", counting)
+    monkeypatch.setattr(event_feed.Sending, "of", sending)
+    task = next(event.task_id for event in all_events(own) if event.task_id)
+    feed = feed_of(own)
+
+    async def play() -> list[tuple[bytes, int]]:
+        choices = [EventChoice(entity=entity) for entity in (task, task, "task_none", "task_none")]
+        async with feed.followed():
+            return await asyncio.gather(
+                *(feed.sent_after(Wish(place=0, choice=choice)) for choice in choices)
+            )
+
+    first, second, none, _ = asyncio.run(play())
+    assert (first == second, none[0]) == (True, b"")
+    assert (len(read), len(made)) == (1, 2)
 
 
 def is_of_task(event: Event) -> bool:

@@ -12,11 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from maingate.api.answers.problems import RETRY_SECONDS, HttpProblemError
 from maingate.api.description import described_text
-from maingate.api.event_feed import EventFeed, Matches, everything
+from maingate.api.event_feed import EventChoice, EventFeed, Matches, Wish
 from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.stream_compression import BEGINNING, block, is_accepted
-from maingate.events import Event
 from maingate.monitoring.event_query_language import EventSearch, UnsuitedQueryError
 from maingate.queries.events.history import position, type_named
 from maingate.queries.events.search import predicate
@@ -44,7 +43,7 @@ class EventStream(Response):
     Args:
         feed: The feed of the repository.
         place: The place of the last event that the client has.
-        matches: Returns whether the client wants an event.
+        choice: The decision about each event.
         search: A query that the record has to answer; None without one.
         is_welcome: Checks the caller again; may block.
         is_packed: Whether the client accepts a compressed stream.
@@ -57,7 +56,7 @@ class EventStream(Response):
         self,
         feed: EventFeed,
         place: int,
-        matches: Matches,
+        choice: Matches,
         search: EventSearch | None = None,
         *,
         is_welcome: Callable[[], bool],
@@ -66,7 +65,7 @@ class EventStream(Response):
     ) -> None:
         super().__init__()
         self._is_packed = is_packed
-        self._feed, self._place, self._matches, self._search = feed, place, matches, search
+        self._feed, self._place, self._choice, self._search = feed, place, choice, search
         self._is_welcome, self._slow_seconds = is_welcome, slow_seconds
         self._welcome_at = time.monotonic()
 
@@ -116,9 +115,8 @@ class EventStream(Response):
         """Return the next events, as they are sent; empty when none come for a while."""
         until = time.monotonic() + HEARTBEAT_SECONDS
         while True:
-            sent, self._place = await self._feed.sent_after(
-                self._place, self._matches, self._search, is_packed=self._is_packed
-            )
+            wish = Wish(place=self._place, choice=self._choice, is_packed=self._is_packed)
+            sent, self._place = await self._feed.sent_after(wish, self._search)
             left = until - time.monotonic()
             if sent or left <= 0:
                 return sent
@@ -171,7 +169,11 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     name, maingate = desk.one(repo, Role.VIEWER)
     search = await anyio.to_thread.run_sync(_search_of, maingate.context, q)
     decision = predicate(search)
-    is_all = decision is not None and q is None and entity is None and type_ is None
+    choice = EventChoice(
+        entity=entity,
+        type=None if type_ is None else type_named(type_),
+        decision=None if q is None else decision,
+    )
     feeds: Mapping[str, EventFeed] = request.app.state.feeds
     refuse_when_full(feeds)
     place = _place(last_event_id, after)
@@ -181,7 +183,7 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
     return EventStream(
         feeds[name],
         end if place is None else place,
-        everything if is_all else matching(entity, None if type_ is None else type_named(type_), decision),
+        choice,
         search if decision is None else None,
         is_welcome=lambda: _is_welcome(request, name),
         is_packed=is_accepted(request.headers.get("accept-encoding")),
@@ -201,17 +203,6 @@ def _search_of(context: RepositoryContext, q: str | None) -> EventSearch:
                 "a stream lists events: it has no groups and no end", ["by", "show", "top"]
             )
     return search
-
-
-def matching(entity: str | None, type_: str | None, decision: Matches | None = None) -> Matches:
-    """Return whether an event is about an entity or a part of it, of a type, and fulfils a decision."""
-
-    def matches(event: Event) -> bool:
-        about = {event.entity_id, event.run_id, event.workstream_id, event.task_id}
-        is_about = (entity is None or entity in about) and type_ in {None, event.event_type}
-        return is_about and (decision is None or decision(event))
-
-    return matches
 
 
 def _place(header: str | None, after: int | None) -> int | None:
