@@ -21,6 +21,7 @@ from maingate.server.listen_socket import address_of, without_delay
 from maingate.server.log import LOG
 from maingate.server.served_repositories import Site
 from maingate.server.systemd import notify
+from maingate.system.freed_memory import return_freed_memory
 from maingate.system.process_tree import expect_processes_of_other_threads
 
 GOODBYE_SECONDS: Final = 5
@@ -54,6 +55,7 @@ def serve(
         ServerBusyError: Another server has one of the repositories.
         OutsideFaultError: The host of runs has ended by itself.
     """
+    return_freed_memory()
     expect_processes_of_other_threads()
     config = uvicorn.Config(
         app,
