@@ -7,6 +7,7 @@ from maingate.clock import SystemClock
 from maingate.db.engine import BUSY_TIMEOUT, open_database
 from maingate.errors import MaingateError, NoStateError
 from maingate.git.command import require_git
+from maingate.git.commit_rules import CommitSettings
 from maingate.git.repository import Repository
 from maingate.git.repository_identity import identify
 from maingate.repository_context import RepositoryContext
@@ -36,6 +37,8 @@ def open_repository(start: Path, *, create: bool, migrate: bool) -> RepositoryCo
     repository = Repository.open(start)
     files = settings_files(repository)
     settings = stated_settings(repository, files, os.environ)
+    if settings is not None:
+        repository.commit_settings = CommitSettings(sign=settings.sign, committer=settings.committer)
     database_url = settings.database_url if settings is not None else None
     is_alone = database_url is None
     identity = identify(repository.git_dir, state_root(repository), may_have_moved_far=is_alone)

@@ -1,7 +1,7 @@
 """Recreation of a commit that is on record and gone from the repository.
 
-Every part of a commit but the second of its creation follows from the record. Its id is a hash of all parts,
-so trying the possible seconds finds it, with certainty.
+Every part of an unsigned commit but the second of its creation follows from the record and the rules of
+commits. Its id is a hash of all parts, so trying the possible seconds finds it, with certainty.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha1
 
 from maingate.git.commits import Signature, commit_content, message_with_trailers, tidied
-from maingate.git.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
+from maingate.git.repository import Repository
 
 MOST_SECONDS = 1_000_000
 """Seconds that are tried at most: eleven days, which takes some seconds."""
@@ -39,7 +39,7 @@ def commit_again(
         parents: Its parents.
         message: Its message.
         trailers: The trailers of its message.
-        author_at: Returns its author for a time of creation; None for Maingate itself.
+        author_at: Returns its author for a time of creation; None for the committer.
         since: The earliest time of its creation.
         until: The latest time of its creation.
     """
@@ -47,7 +47,7 @@ def commit_again(
     first, last = int(since.timestamp()) - SLACK, int(until.timestamp()) + SLACK
     for second in range(first, min(last, first + MOST_SECONDS) + 1):
         at = datetime.fromtimestamp(second, UTC)
-        committer = Signature(MAINGATE_NAME, MAINGATE_MAIL, at)
+        committer = repository.commit_rules.committer(at)
         for text in texts:
             content = commit_content(
                 tree=tree,

@@ -19,13 +19,13 @@ import pygit2
 
 from maingate.errors import GitError, RepositoryError
 from maingate.git.command import GitResult, failure, require_git, run_git
-from maingate.git.commits import Signature, commit_content
+from maingate.git.commits import commit_content
 from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.library import translated
 from maingate.git.merge_rules import MergeRules, Side
 from maingate.git.persons_programs import as_variables
 from maingate.git.private_git import GIT_TIMEOUT, PrivateGitDir, own_directory
-from maingate.git.repository import MAINGATE_MAIL, MAINGATE_NAME, Repository
+from maingate.git.repository import Repository
 from maingate.git.trees import Changes, GitEntry, TreeConflictError
 
 _MERGE_TREE_SINCE: Final = (2, 38)
@@ -131,8 +131,8 @@ def rebase(
             if isinstance(tree, MergeConflict):
                 return RebaseConflict(commit=commit, paths=tree.paths)
             if tree != repository.tree_of(head):
-                committer = Signature(MAINGATE_NAME, MAINGATE_MAIL, date).as_bytes()
-                head = repository.write_commit(
+                committer = repository.commit_rules.committer(date).as_bytes()
+                head = repository.finish_commit(
                     commit_content(
                         tree=tree, parents=[head], message=old.message, author=old.author, committer=committer
                     )

@@ -8,10 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from maingate.errors import GitError, RepositoryError
 from maingate.git.command import require_git, run_git
+from maingate.git.commit_rules import (
+    MAINGATE_MAIL,
+    MAINGATE_NAME,
+    CommitRules,
+    CommitSettings,
+    read_commit_rules,
+)
 from maingate.git.commits import Commit, Signature, commit_content, message_with_trailers
 from maingate.git.library import failures, oid, opened, translated
 from maingate.git.merge_rules import MergeRules, read_merge_rules
@@ -24,10 +31,18 @@ from maingate.git.trees import GitEntry
 if TYPE_CHECKING:
     import pygit2
 
-__all__ = ["Blob", "Commit", "GitEntry", "RefChange", "RefMoved", "Repository", "Signature", "Target"]
-
-MAINGATE_NAME: Final = "Maingate"
-MAINGATE_MAIL: Final = "maingate@localhost"
+__all__ = [
+    "MAINGATE_MAIL",
+    "MAINGATE_NAME",
+    "Blob",
+    "Commit",
+    "GitEntry",
+    "RefChange",
+    "RefMoved",
+    "Repository",
+    "Signature",
+    "Target",
+]
 
 
 class Repository(RefStore):
@@ -44,6 +59,8 @@ class Repository(RefStore):
         super().__init__(git_dir)
         self.root, self.is_bare, self.opened_at = root, is_bare, opened_at
         self._merge_rules: MergeRules | None = None
+        self._commit_rules: CommitRules | None = None
+        self.commit_settings = CommitSettings()
 
     @classmethod
     def open(cls, path: Path) -> "Repository":
@@ -101,6 +118,21 @@ class Repository(RefStore):
         self._merge_rules = read_merge_rules(self.git_dir, self.root)
         return self._merge_rules
 
+    @property
+    def commit_rules(self) -> CommitRules:
+        """The rules of commits, as they were when they were read first, or last by ``read_commit_rules``."""
+        return self._commit_rules or self.read_commit_rules(self.commit_settings)
+
+    def read_commit_rules(self, settings: CommitSettings) -> CommitRules:
+        """Read the rules of commits anew: a run does so before anything of it runs.
+
+        Raises:
+            GitError: The configuration cannot be read.
+        """
+        self.commit_settings = settings
+        self._commit_rules = read_commit_rules(self.git_dir, self.root, settings)
+        return self._commit_rules
+
     def resolve_target(self, name: str | None = None) -> Target:
         """Find the branch to land on.
 
@@ -137,18 +169,23 @@ class Repository(RefStore):
         date: datetime,
         author: Signature | None = None,
         trailers: Sequence[tuple[str, str]] = (),
+        is_trial: bool = False,
     ) -> str:
-        """Store a commit and return its id; the same arguments give the same id.
+        """Store a commit and return its id; the same arguments give the same id, unless commits are signed.
 
         Args:
             tree: Its tree.
             parents: Its parents, first parent first.
             message: Its message; bytes are not changed.
             date: The time of the commit, aware.
-            author: The author of the change; Maingate itself by default.
+            author: The author of the change; the committer by default.
             trailers: Lines such as ``Maingate-Run: …`` at the end of the message.
+            is_trial: Whether nothing will land of it: then it is not signed.
+
+        Raises:
+            GitError: It could not be signed.
         """
-        committer = Signature(MAINGATE_NAME, MAINGATE_MAIL, date)
+        committer = self.commit_rules.committer(date)
         content = commit_content(
             tree=tree,
             parents=parents,
@@ -156,7 +193,15 @@ class Repository(RefStore):
             author=(author or committer).as_bytes(),
             committer=committer.as_bytes(),
         )
-        return self.write_commit(content)
+        return self.write_commit(content) if is_trial else self.finish_commit(content)
+
+    def finish_commit(self, content: bytes) -> str:
+        """Store a commit that may land, signed where commits are, and return its id.
+
+        Raises:
+            GitError: It could not be signed.
+        """
+        return self.write_commit(self.commit_rules.finished(content))
 
     def merge_base(self, one: str, other: str) -> str | None:
         """Return the best common ancestor of two commits; None when the repository has none."""

@@ -37,7 +37,7 @@ def seal(repository: Repository, commit: str, *, record: str, position: str) -> 
     """
     old = repository.read_commit(commit)
     message = message_with_trailers(old.message, [(RECORD, record), (LEDGER, position)])
-    return repository.write_commit(
+    return repository.finish_commit(
         commit_content(
             tree=old.tree, parents=old.parents, message=message, author=old.author, committer=old.committer
         )

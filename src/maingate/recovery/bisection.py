@@ -123,7 +123,11 @@ def inside(repository: Repository, stream: LandedWorkstream, landed: str, *, at:
         if isinstance(tree, MergeConflict):
             return points
         commit = repository.commit(
-            tree=tree, parents=[points[-1].commit], message=f"bisect: with {patch.id}", date=at
+            tree=tree,
+            parents=[points[-1].commit],
+            message=f"bisect: with {patch.id}",
+            date=at,
+            is_trial=True,
         )
         points.append(Point(commit=commit, tree=tree, patch=patch.id))
     return points

@@ -4,6 +4,7 @@ The module is long because it is one list: every setting with its meaning, which
 """
 
 import os
+import re
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -34,6 +35,8 @@ from maingate.settings.durations import Duration, Size, format_duration
 from maingate.settings.gate_environment import DEFAULT_ENVIRONMENT
 from maingate.settings.policy_layer import PolicyLayer
 
+_COMMITTER: Final = re.compile(r"[^<>\n\0]*[^<>\s\0][^<>\n\0]* <[^<>\s\0]+>")
+
 MIB: Final = 1024 * 1024
 """Bytes."""
 
@@ -49,6 +52,8 @@ MACHINE_SIZED: Final = ("workers",)
 NEVER_FROM_A_TREE: Final = (
     "database_url",
     "cache_dir",
+    "committer",
+    "sign",
     "env_allow",
     "prompt_template",
     "log_file",
@@ -57,7 +62,7 @@ NEVER_FROM_A_TREE: Final = (
     "webhooks",
 )
 """Settings that no commit may decide: places of files and caches, variables for gates and tools, what a
-server serves to whom, and who is sent events."""
+server serves to whom, and who is sent events; and who makes and signs commits."""
 
 RULES: Final = ("gates", "tools", "prepare", "prepare_inputs", "keep", "landing")
 """Settings that every plan inherits, with the keys of a plan: `maingate.plan.rules` checks them."""
@@ -177,6 +182,12 @@ class WebhookSettings(BaseModel):
                 "name the variable or the file that has the secret; `maingate webhook secret` makes one",
             )
         return self
+
+
+def _committer(value: str) -> str:
+    if not _COMMITTER.fullmatch(value):
+        raise _bound_error(f"{value!r} is not a committer", 'write "Ada Example <ada@example.org>"')
+    return value
 
 
 class Settings(BaseModel):
@@ -307,6 +318,18 @@ class Settings(BaseModel):
     )
     max_patch_bytes: Size = Field(
         default=LARGEST_PATCH, description="Largest patch that is read at all. Defaults to `64MiB`."
+    )
+    sign: Literal["auto", "never", "required"] = Field(
+        default="auto",
+        description="Whether commits are signed, with git's `gpg.format` (openpgp, ssh, x509) and "
+        "`user.signingKey`: `auto` if `commit.gpgSign` is set, `required`, or `never`. No run begins whose "
+        "commits would have to be signed and cannot be. Defaults to `auto`.",
+    )
+    committer: Annotated[str, AfterValidator(_committer)] | None = Field(
+        default=None,
+        examples=["Ada Example <ada@example.org>"],
+        description="The committer of all commits, and the author of those that have no other. Defaults to "
+        "`user.name` and `user.email` of git's configuration, else to `Maingate <maingate@localhost>`.",
     )
     env_allow: tuple[str, ...] = Field(
         default=DEFAULT_ENVIRONMENT,

@@ -37,7 +37,7 @@ class Executor:
         now: The time that commits are stamped with.
         ledger: Finds what landed before.
         is_trial: Whether nothing will land by what it says: then git is asked only where our own reading of
-            a patch is not exact.
+            a patch is not exact, and no commit is signed.
     """
 
     def __init__(
@@ -198,6 +198,7 @@ class Executor:
             author=self._author(patch.order, patch.intake, self._now()),
             date=self._now(),
             trailers=patch.trailers,
+            is_trial=self._is_trial,
         )
         self._there.history.note(made, onto, self._repository.changed_paths(before, tree))
         return made

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from maingate.db.transition_log import TransitionLog
+from maingate.git.commit_rules import CommitSettings
 from maingate.git.filter_drivers import read_drivers
 from maingate.git.remote_view import read_remote_view
 from maingate.ids import LeaseHolder
@@ -69,6 +70,8 @@ class TargetWork:
         context.database.check()
         make_state(paths, context.identity)
         context.repository.read_merge_rules()
+        commits = CommitSettings(sign=settings.sign, committer=settings.committer)
+        context.repository.read_commit_rules(commits).check()
         return Dependencies(
             repository=context.repository,
             database=context.database,
