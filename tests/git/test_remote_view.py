@@ -35,7 +35,7 @@ def test_a_repository_without_remotes_is_the_origin(repo: GitRepo, tmp_path: Pat
         f"{first} refs/{name}\n" for name in ("remotes/origin/main", "remotes/origin/topic/x", "tags/v1")
     )
     assert shown(view, tmp_path) == {
-        "remote.origin.url": [str(repo.path / ".git")],
+        "remote.origin.url": [str(repo.path)],
         "remote.origin.fetch": ["+refs/heads/*:refs/remotes/origin/*"],
         "remote.origin.pushurl": [NOWHERE],
     }

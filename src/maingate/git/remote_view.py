@@ -66,7 +66,8 @@ def read_remote_view(git_dir: Path) -> RemoteView:
         if (found := _REMOTE.fullmatch(name)) is not None:
             settings.setdefault(found["name"], []).append((found["key"], _PASSWORD.sub(r"\1@", value)))
     if not settings:
-        settings["origin"] = [("url", str(git_dir)), ("fetch", f"+{_HEADS}*:{_OF_ORIGIN}*")]
+        place = git_dir.parent if git_dir.name == ".git" else git_dir
+        settings["origin"] = [("url", str(place)), ("fetch", f"+{_HEADS}*:{_OF_ORIGIN}*")]
     lines = [
         section_lines("remote", name, [*pairs, ("pushurl", _NOWHERE)]) for name, pairs in settings.items()
     ]

@@ -85,7 +85,7 @@ def sort_nested(top: bytes, found: Sequence[bytes], staged: bytes) -> Nested:
 
 
 def _submodule(top: bytes, path: bytes, link: bytes) -> Submodule | None:
-    git_dir = _git_dir(top, path)
+    git_dir = git_dir_of(top, path)
     tips = CloneTips() if git_dir is None else read_tips(git_dir)
     if git_dir is None or not tips.head:
         return None
@@ -98,7 +98,7 @@ def _submodule(top: bytes, path: bytes, link: bytes) -> Submodule | None:
     )
 
 
-def _git_dir(top: bytes, path: bytes) -> bytes | None:
+def git_dir_of(top: bytes, path: bytes) -> bytes | None:
     """Return the git directory of a submodule: in it, or in that of the tool's clone, and nowhere else."""
     place = os.path.join(top, path, b".git")
     try:

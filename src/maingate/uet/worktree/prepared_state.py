@@ -5,6 +5,7 @@ from pathlib import Path
 
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.kept_copy import KeptCopy
+from maingate.uet.worktree.kept_submodules import embed_submodules
 from maingate.uet.worktree.wanted_tree import WantedTree, tracked_by
 
 
@@ -35,18 +36,19 @@ class Preparation:
         return wanted.key if not wanted.is_shared and self.copy.is_for(wanted.key) else ""
 
     def keep(self, wanted: WantedTree) -> None:
-        """Store what lies at the kept paths, for this job and for later ones.
+        """Store what lies at the kept paths, for this job and for later ones; submodules there stay whole.
 
         Raises:
             GitError: The commit cannot be read.
             OSError: It cannot be taken.
         """
+        listed, rules = tracked_by(self._source, wanted.commit, "--name-only"), KeepRules(wanted.patterns)
+        embed_submodules(os.fsencode(self._tree), rules, listed)
         if wanted.is_shared:
             names = [name for name in wanted.patterns if os.path.lexists(self._tree / name)]
             self._key, self._names = wanted.key, names
         else:
-            listed = tracked_by(self._source, wanted.commit, "--name-only")
-            self.copy.take(wanted.key, os.fsencode(self._tree), KeepRules(wanted.patterns), listed)
+            self.copy.take(wanted.key, os.fsencode(self._tree), rules, listed)
 
     def forget_tree(self) -> None:
         """Drop what is known of the tree, which is emptied."""

@@ -14,6 +14,9 @@ from maingate.uet.worktree.keep_rules import KeepRules
 CONTROL_CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tlogallrefupdates = false\n"
 VISIBLE_CONFIG: Final = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tlogallrefupdates = true\n"
 
+KEPT_CONFIG: Final = "[submodule]\n\tactive = .\n"
+"""Lines by which a kept submodule counts as one that was initialised."""
+
 
 def _put(file: Path, content: bytes) -> None:
     """Write a file unless it has the content already; a link in its place is removed."""

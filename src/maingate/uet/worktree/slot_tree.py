@@ -25,7 +25,12 @@ from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.manifest import TreeManifest
 from maingate.uet.worktree.prepared_state import Preparation
 from maingate.uet.worktree.slot_record import read_note, write_note
-from maingate.uet.worktree.slot_repository import VISIBLE_CONFIG, exclude, make_repository
+from maingate.uet.worktree.slot_repository import (
+    KEPT_CONFIG,
+    VISIBLE_CONFIG,
+    exclude,
+    make_repository,
+)
 from maingate.uet.worktree.untouched_paths import FEW, UntouchedPaths, now_of, outwait
 from maingate.uet.worktree.wanted_tree import WantedTree
 
@@ -226,7 +231,9 @@ class SlotTree:
         visible = self.path / ".git"
         remove(os.fsencode(visible))
         view = self._remote_view
-        make_repository(visible, self._source, config=VISIBLE_CONFIG + view.config, head=wanted.commit)
+        kept = KEPT_CONFIG if wanted.patterns else ""
+        config = VISIBLE_CONFIG + kept + view.config
+        make_repository(visible, self._source, config=config, head=wanted.commit)
         (visible / "packed-refs").write_bytes(os.fsencode(view.refs))
         (visible / "index").write_bytes(index)
         exclude(visible, KeepRules(wanted.patterns))
