@@ -13,8 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from maingate.errors import GitError
+from maingate.git.commit_rules import CommitRules, CommitSettings
 from maingate.git.library import ObjectType
-from maingate.git.merge import MergeConflict
+from maingate.git.merge import MergeConflict, _Merge
+from maingate.git.merge_rules import MergeRules
 from maingate.git.refs import RefMoved
 from maingate.git.repository import Repository
 from maingate.git.targets import Target
@@ -85,6 +87,15 @@ class SimulatedRepository(Repository):
         assert name in {None, "main"}
         return Target(ref=TARGET, commit=self.refs[TARGET])
 
+    def read_merge_rules(self) -> MergeRules:
+        """Return that nobody has configured any."""
+        return MergeRules()
+
+    def read_commit_rules(self, settings: CommitSettings) -> CommitRules:
+        """Return that nobody has configured any."""
+        assert settings
+        return CommitRules()
+
     def ref_value(self, ref: str) -> str | None:
         """Read a ref."""
         self._world.reach("git: read a ref")
@@ -149,8 +160,12 @@ class SimulatedRepository(Repository):
         return GitEntry(mode=FILE, id=self.write_blob(text.encode()))
 
 
-def merge_small(repository: Repository, base: str, ours: str, theirs: str) -> str | MergeConflict:
-    """Merge trees: a file that both sides changed in different ways is a conflict."""
+def merge_by_files(merge: _Merge) -> str | MergeConflict:
+    """Merge as git is asked to: a file that both sides changed in different ways is a conflict."""
+    repository, ours, theirs = merge.repository, merge.ours, merge.theirs
+    common = repository.merge_base(*merge.commits())
+    assert common is not None
+    base = repository.tree_of(common)
     by_us, by_them = repository.changed_paths(base, ours), repository.changed_paths(base, theirs)
     both = [path for path in by_us.keys() & by_them.keys() if by_us[path][1] != by_them[path][1]]
     if both:

@@ -21,6 +21,8 @@ from maingate.db import transition_log
 from maingate.db.engine import Database, open_database
 from maingate.errors import TargetBusyError
 from maingate.git import merge
+from maingate.git.filter_drivers import NONE
+from maingate.git.remote_view import RemoteView
 from maingate.git.repository_identity import Home, Identity
 from maingate.ids import LeaseHolder, RunId
 from maingate.landing import intended_move, lease, target
@@ -34,14 +36,14 @@ from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.orchestrator.shell.shared_resources import SharedResources
 from maingate.recovery import dead_processes
 from maingate.repository_context import RepositoryContext
-from maingate.services.targets import killed_process_cleanup
+from maingate.services.targets import killed_process_cleanup, target_work
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.state_folder import StatePaths
 from maingate.workers import liveness
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local import lifecycle
-from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_small
+from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_by_files
 from simulation.picture import ComparingOrchestrator
 from simulation.plans import PlanWorld
 from simulation.virtual_loop import OWNER, InlineThreads
@@ -300,8 +302,9 @@ class Scene:
                     "started": world.started,
                 },
             ),
-            (merge, {"_merge_small": merge_small}),
+            (merge._Merge, {"by_git": merge_by_files}),
             (patch_effects, {"overwritten_work": nothing_in_the_way}),
+            (target_work, {"read_drivers": lambda *_: NONE, "read_remote_view": lambda _: RemoteView()}),
         ]
         with ExitStack() as stack:
             for module, names in edges:

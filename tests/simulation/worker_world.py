@@ -123,6 +123,8 @@ class SimulatedWorker:
         *,
         slot_dir: Path,
         source_git_dir: Path,
+        drivers: object,
+        remotes: str,
         artifacts: Artifacts,
         heartbeat: float,
         locks: object,
@@ -130,7 +132,7 @@ class SimulatedWorker:
         on_message: Callable[[Message], None],
         on_end: Callable[[str], None],
     ) -> None:
-        del slot_dir, source_git_dir, artifacts, locks, server
+        del slot_dir, source_git_dir, drivers, remotes, artifacts, locks, server
         self._bench, self._world = bench, bench.world
         self._on_message, self._on_end, self._heartbeat = on_message, on_end, heartbeat
         self._world.reach("worker: start")
