@@ -50,7 +50,7 @@ def test_without_drivers_git_gets_no_variables(repo: GitRepo) -> None:
 )
 def test_a_driver_of_both_ways_must_work(settings: dict[str, str], required: str | None) -> None:
     """Git takes a driver of one way, where both are required, for a broken one."""
-    drivers = FilterDrivers(tuple((f"filter.x.{part}", value) for part, value in settings.items()))
+    drivers = FilterDrivers(settings=tuple((f"filter.x.{part}", value) for part, value in settings.items()))
     given = drivers.variables()
     names = [given[name] for name in given if "_KEY_" in name]
     values = [given[name] for name in given if "_VALUE_" in name]
@@ -87,9 +87,20 @@ def test_a_configuration_file_says_the_same(repo: GitRepo, tmp_path: Path) -> No
     assert said == f"{variables['GIT_CONFIG_KEY_0']}\n{variables['GIT_CONFIG_VALUE_0']}\0"
 
 
+def test_transports_that_a_person_allows_count_for_jobs_alone(repo: GitRepo, tmp_path: Path) -> None:
+    """A submodule is fetched as in a clone of the person's."""
+    repo.git("config", "protocol.file.allow", "always")
+    drivers = driven(repo)
+    assert drivers.variables() == {}
+    (tmp_path / "config").write_text(drivers.as_config())
+    said = subprocess.check_output(["git", "config", "--file", str(tmp_path / "config"), "--list"])
+    assert said == b"protocol.file.allow=always\n"
+
+
 def test_drivers_can_be_written_down(repo: GitRepo) -> None:
     """A worker gets them as text."""
     repo.git("config", "filter.x.clean", "a 'b' \"c\"")
+    repo.git("config", "protocol.file.allow", "always")
     assert FilterDrivers.from_text(driven(repo).to_text()) == driven(repo)
 
 

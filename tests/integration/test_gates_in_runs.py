@@ -269,3 +269,38 @@ def test_a_run_that_is_stopped_while_a_confirmation_waits_ends_and_goes_on(tmp_p
     (tmp_path / "go").touch()
     run.ended()
     assert end_of(world, 0 if world.is_over else world.finish()).report["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("depth", ["shallow", "recursive"])
+@pytest.mark.parametrize("prepare", [[], ["test -e sub/lib.txt && echo made > made"]])
+def test_gates_have_the_submodules_that_the_plan_asks_for(
+    base: GitRepo, tmp_path: Path, hermetic_environment: Path, depth: str, prepare: list[str]
+) -> None:
+    """From a relative address, and with the objects that the person's clone of it has."""
+    (hermetic_environment / ".gitconfig").write_text('[protocol "file"]\n\tallow = always\n')
+    lib = GitRepo.create(base.path.with_name("lib.git"))
+    lib.commit({"lib.txt": "lib\n"}, "lib")
+    base.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../lib.git", "sub")
+    base.git("commit", "-q", "-m", "submodule")
+    seen = tmp_path / "seen"
+    script = [
+        f"cat sub/lib.txt >> {seen}",
+        'test -z "$(git -C sub status --porcelain)$(git status --porcelain sub)"',
+        'grep -q modules/sub "$(git -C sub rev-parse --absolute-git-dir)/objects/info/alternates"',
+    ]
+    gate = {"run": " && ".join(script)}
+    landed = run(base, gate, {"src/a.txt": "A\n"}, submodules=depth, prepare=prepare)
+    assert landed.state == "succeeded", landed.report
+    assert seen.read_text().splitlines()[0] == "lib"
+
+
+def test_a_submodule_that_cannot_be_had_blames_no_patch(base: GitRepo) -> None:
+    """It cannot be had without the patch either."""
+    base.write({".gitmodules": '[submodule "sub"]\n\tpath = sub\n\turl = ../none.git\n'})
+    base.git("add", ".gitmodules")
+    base.git("update-index", "--add", "--cacheinfo", f"160000,{base.head()},sub")
+    base.git("commit", "-q", "-m", "submodule")
+    (base.path / "sub").mkdir()
+    landed = run(base, {"run": "true"}, {"src/a.txt": "A\n"}, submodules="recursive")
+    assert landed.code("w/p0") == "prepare_failed"
+    assert "none.git" in landed.task("w/p0")["reason"]["message"]

@@ -24,21 +24,25 @@ from maingate.git.config_text import section_lines
 from maingate.git.persons_programs import as_variables, place_of, settings_in
 
 _NAME: Final = re.compile(r"filter\..+\.(clean|smudge|process|required)", re.DOTALL)
+_TRANSPORT: Final = re.compile(r"protocol\.(?P<name>.+)\.allow")
 _FAILURE: Final = re.compile(r"(?:clean|smudge) filter .* failed|external filter .* failed|filter-process")
 FILTER_TIMEOUT: Final = 600.0
 """Seconds that writing the files of a commit may take where filters take part."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FilterDrivers:
     """The drivers that are configured.
 
     Args:
         settings: Name and value of each setting of a driver, in git's order: of equal names the last counts.
+        transports: Protocols by which submodules may be fetched, and whether (`protocol.<name>.allow`); they
+            count for the git of jobs alone.
         place: Shell commands that lead to where the drivers run.
     """
 
     settings: tuple[tuple[str, str], ...] = ()
+    transports: tuple[tuple[str, str], ...] = ()
     place: str = ""
 
     @cached_property
@@ -55,19 +59,25 @@ class FilterDrivers:
         return as_variables(self._pairs())
 
     def as_config(self) -> str:
-        """Return these drivers as the lines of a configuration file of git."""
+        """Return these drivers, and the transports, as the lines of a configuration file of git."""
         named = [(*name.removeprefix("filter.").rpartition(".")[::2], value) for name, value in self._pairs()]
-        return "".join(section_lines("filter", driver, [(part, value)]) for driver, part, value in named)
+        drivers = [section_lines("filter", driver, [(part, value)]) for driver, part, value in named]
+        allowed = [section_lines("protocol", name, [("allow", value)]) for name, value in self.transports]
+        return "".join([*drivers, *allowed])
 
     def to_text(self) -> str:
         """Return what ``from_text`` reads back."""
-        return json.dumps([self.settings, self.place])
+        return json.dumps([self.settings, self.transports, self.place])
 
     @classmethod
     def from_text(cls, text: str) -> "FilterDrivers":
         """Return the drivers that ``to_text`` has written down."""
-        settings, place = json.loads(text)
-        return cls(tuple((name, value) for name, value in settings), place)
+        settings, transports, place = json.loads(text)
+        return cls(
+            settings=tuple((name, value) for name, value in settings),
+            transports=tuple((name, value) for name, value in transports),
+            place=place,
+        )
 
     def _pairs(self) -> list[tuple[str, str]]:
         pairs = []
@@ -96,8 +106,14 @@ def read_drivers(git_dir: Path, top: Path) -> FilterDrivers:
         GitError: The configuration cannot be read.
     """
     listed = run_git("config", "--includes", "--list", "-z", git_dir=git_dir, cwd=top, persons_config=True)
-    settings = [each for each in settings_in(listed.stdout) if _NAME.fullmatch(each[0])]
-    return FilterDrivers(tuple(settings), place_of(git_dir, top)) if settings else NONE
+    settings = settings_in(listed.stdout)
+    filters = tuple(each for each in settings if _NAME.fullmatch(each[0]))
+    allowed = [(_TRANSPORT.fullmatch(name), value) for name, value in settings]
+    return FilterDrivers(
+        settings=filters,
+        transports=tuple((found["name"], value) for found, value in allowed if found is not None),
+        place=place_of(git_dir, top) if filters else "",
+    )
 
 
 def filters_of(attributes: bytes) -> dict[bytes, str]:

@@ -55,6 +55,16 @@ class Overlap(StrEnum):
     """Side by side; a patch that conflicts is made again."""
 
 
+class SubmoduleDepth(StrEnum):
+    """The submodules that gates and tools have."""
+
+    NONE = "none"
+    SHALLOW = "shallow"
+    """Those of the repository, each without its history."""
+    RECURSIVE = "recursive"
+    """All, those of submodules too, with their histories."""
+
+
 class Whitespace(StrEnum):
     """The treatment of a patch whose line endings are others than those of the file."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 
-from maingate.plan.choices import LandingStyle, Level, Overlap, TaskKind, Whitespace
+from maingate.plan.choices import LandingStyle, Level, Overlap, SubmoduleDepth, TaskKind, Whitespace
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.fields import Author, Command, Date, Dollars, PlanPart, Text, fault
 from maingate.plan.names import ANY_NAME, BranchName, Name
@@ -195,6 +195,9 @@ class Plan(PlanPart):
     prepare_inputs: Globs = Field(default=(), description="Globs of the files that `prepare` depends on.")
     keep: Keep = Field(
         default=KeepPlan(), description="Untracked paths at which every job finds what `prepare` left there."
+    )
+    submodules: SubmoduleDepth = Field(
+        default=SubmoduleDepth.NONE, description="The submodules that every job has, checked out by git."
     )
     tools: Mapping[Name, ToolDefinition] = Field(default={}, description="Tools by name.")
     budget_usd: Dollars | None = Field(

@@ -24,7 +24,7 @@ from maingate.settings.problems import Location, Mistake
 from maingate.settings.rules_file import RulesFile
 from maingate.wording import listed, short
 
-_OF_WORKTREES: Final = ("prepare", "prepare_inputs", "keep")
+_OF_WORKTREES: Final = ("prepare", "prepare_inputs", "keep", "submodules")
 _REQUIRED: Final = "required"
 
 

@@ -64,7 +64,7 @@ NEVER_FROM_A_TREE: Final = (
 """Settings that no commit may decide: places of files and caches, variables for gates and tools, what a
 server serves to whom, and who is sent events; and who makes and signs commits."""
 
-RULES: Final = ("gates", "tools", "prepare", "prepare_inputs", "keep", "landing")
+RULES: Final = ("gates", "tools", "prepare", "prepare_inputs", "keep", "submodules", "landing")
 """Settings that every plan inherits, with the keys of a plan: `maingate.plan.rules` checks them."""
 
 RULES_BY_NAME: Final = ("gates", "tools")
@@ -392,6 +392,12 @@ class Settings(BaseModel):
         default=None,
         examples=[[".venv"]],
         description="Globs of untracked paths that every job gets as `prepare` left them. Defaults to none.",
+    )
+    submodules: Any = Field(
+        default=None,
+        examples=["recursive"],
+        description="The submodules that gates and tools have: `none`, `shallow` or `recursive`; see "
+        "PLAN_FILE.md. Defaults to none.",
     )
     gates: dict[str, Any] = Field(
         default={}, description="The gates that every plan inherits. Defaults to none."

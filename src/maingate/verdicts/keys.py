@@ -91,7 +91,7 @@ class VerdictKeys:
         )
         surroundings = {
             **ground,
-            "plan": plan.model_dump(mode="json", include={"prepare", "prepare_inputs", "keep"}),
+            "plan": plan.model_dump(mode="json", include={"prepare", "prepare_inputs", "keep", "submodules"}),
             "confirm": confirm,
         }
         self._gates = {

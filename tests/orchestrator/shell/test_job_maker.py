@@ -116,6 +116,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "prepare": {"plan": {"prepare": ["true"]}},
     "what prepare depends on": {"plan": {"prepare_inputs": ["setup.cfg"]}},
     "what is kept": {"plan": {"keep": [".venv"]}},
+    "the submodules": {"plan": {"submodules": "shallow"}},
     "the timeout of the settings": {"settings": {"gate_timeout": "7m"}},
     "the idle timeout of the settings": {"settings": {"gate_idle_timeout": "7m"}},
     "a limit": {"settings": {"limits": {"memory": "1GiB"}}},
@@ -125,7 +126,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "one more variable": {"environment": {"LC_ALL": "C"}},
     "the version of a program": {"versions": ["Python 3.14.0"]},
     "the tree": {"revision": "HEAD"},
-    "a filter": {"drivers": FilterDrivers((("filter.x.smudge", "cat"),))},
+    "a filter": {"drivers": FilterDrivers(settings=(("filter.x.smudge", "cat"),))},
 }
 
 

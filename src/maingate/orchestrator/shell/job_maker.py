@@ -9,14 +9,16 @@ from types import MappingProxyType
 from maingate.commits import Tip
 from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.repository import Repository
+from maingate.git.submodules import as_globs, submodule_paths, update_command
 from maingate.orchestrator.core.effect_inputs import TaskInput
+from maingate.plan.choices import SubmoduleDepth
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.tools.secrets import values_of
 from maingate.trace_ids import TRACEPARENT, RunTrace
 from maingate.uet.capture import Capture
-from maingate.uet.process.command import CommandSpec
+from maingate.uet.process.command import CommandLine, CommandSpec
 from maingate.uet.process.resource_limits import ProcessLimits
 from maingate.verdicts.keys import VerdictKeys
 from maingate.workers.jobs import Job
@@ -52,7 +54,7 @@ class JobMaker:
     ) -> None:
         self._trace = trace
         self._environ = environ
-        self._plan, self._settings = plan, settings
+        self._plan, self._settings, self._repository = plan, settings, repository
         limits = settings.limits
         self._limits = ProcessLimits(
             cpu_seconds=round(limits.cpu.total_seconds()) if limits.cpu else None,
@@ -187,6 +189,7 @@ class JobMaker:
         capture: Capture | None = None,
         requires: tuple[str, ...] = (),
     ) -> Job:
+        prepare, keep = self._preparation(tip.tree)
         return Job(
             job_id=job_id,
             commit=tip.commit,
@@ -195,13 +198,25 @@ class JobMaker:
             attempt=attempt,
             priority=priority,
             exclusive=exclusive,
-            keep=self._plan.keep.paths,
+            keep=keep,
             keep_shared=self._plan.keep.shared,
-            prepare=self._plan.prepare,
+            prepare=prepare,
             prepare_digest=self.keys.prepare_digest(tip.tree),
             capture=capture,
             requires=requires,
         )
+
+    def _preparation(self, tree: str) -> tuple[tuple[CommandLine, ...], tuple[str, ...]]:
+        """Return the commands that prepare a tree, and the paths that are kept.
+
+        Submodules are checked out first. They are kept, unless the plan wants to prepare every job anew.
+        """
+        prepare, keep, depth = self._plan.prepare, self._plan.keep.paths, self._plan.submodules
+        paths = () if depth is SubmoduleDepth.NONE else submodule_paths(self._repository, tree)
+        if not paths:
+            return prepare, keep
+        is_anew = bool(prepare) and not keep
+        return (update_command(depth), *prepare), keep if is_anew else (*keep, *as_globs(paths))
 
     def _spec(self, name: str, gate: GateDefinition) -> CommandSpec:
         settings = self._settings
