@@ -228,3 +228,17 @@ def test_plan_check_without_a_target_checks_the_rest(call: Call, plan: Path) -> 
     plan.write_text(plan.read_text().replace("target: main", "target: release"))
     done = call("plan", "check", str(plan), "--json")
     assert (done.returncode, json.loads(done.stdout)["trial"]) == (0, None)
+
+
+def test_a_patch_that_may_take_the_line_endings_of_its_files_does_so_when_tried(
+    base: GitRepo, call: Call, tmp_path: Path
+) -> None:
+    """As when it lands, by the `whitespace` of the plan."""
+    diff = base.diff_of({"a.txt": changed(3, "new")})
+    base.commit({"a.txt": LINES.replace("\n", "\r\n")}, "other line endings")
+    (tmp_path / "a.patch").write_bytes(diff)
+    plain = "maingate: 1\ntarget: main\nworkstreams: {w: {tasks: {t: {patch: a.patch}}}}\n"
+    (tmp_path / "plan.yaml").write_text(plain)
+    assert states(told(call("plan", "check", str(tmp_path / "plan.yaml"), "--json"), 1)) == {"w": "refused"}
+    (tmp_path / "plan.yaml").write_text(f"{plain}whitespace: fix-eol\n")
+    assert states(told(call("plan", "check", str(tmp_path / "plan.yaml"), "--json"), 0)) == {"w": "clear"}

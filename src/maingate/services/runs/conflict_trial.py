@@ -21,7 +21,7 @@ from maingate.landing.trial.trial import try_items
 from maingate.landing.trial.values import ConflictTrial, Placed, TrialItem
 from maingate.patches.apply.already_there import FindLanded, LandedChange
 from maingate.patches.policy.policy import Policy
-from maingate.plan.choices import TaskKind
+from maingate.plan.choices import TaskKind, Whitespace
 from maingate.plan.loader import LoadedPlan
 from maingate.plan.model import TaskPlan
 from maingate.reasons import Reason, ReasonCode
@@ -153,7 +153,13 @@ class _Workstream:
 
     def _taken(self, name: str, onto: Tip) -> Piece | Reason:
         task, label = self._task(name), self._label(name)
-        order = Order(label=label, task=task, policy=self._policy.tightened(task.policy))
+        whitespace = task.whitespace or self._loaded.plan.whitespace
+        order = Order(
+            label=label,
+            task=task,
+            policy=self._policy.tightened(task.policy),
+            fixes_endings=whitespace is Whitespace.FIX_EOL,
+        )
         try:
             taken = self._executor.take(self._loaded.patch_path(self._name, name), order, base_tree=onto.tree)
         except (UnreadablePatchError, PatchFolderError) as error:
