@@ -50,6 +50,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "bisect": Place(LEDGER, "bisect", "bisect"),
     "events": Place(RECORD, "events", "events"),
     "audit": Place(RECORD, "audit"),
+    "prove": Place(RECORD, "prove", "prove"),
     "serve": Place(SERVING, "serve", "serve"),
     "token": Place(SERVING, "token"),
     "webhook": Place(SERVING, "webhook"),

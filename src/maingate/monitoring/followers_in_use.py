@@ -5,6 +5,7 @@ The place stays, so that the hook goes on without a gap if it is named again; me
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from maingate.db.ledger import follower_positions
 from maingate.db.ledger.follower_positions import FollowerRow
@@ -14,6 +15,9 @@ from maingate.monitoring.own_events import follower_name
 from maingate.monitoring.traces import hook as traces
 from maingate.monitoring.traces.receiver import receiver_of
 from maingate.repository_context import RepositoryContext
+
+NOTES_HOOK: Final = "notes"
+"""The name of the hook that writes notes of landings (`services.targets.landing_notes`)."""
 
 
 def followers_in_use(conn: Connection, contexts: Sequence[RepositoryContext]) -> list[FollowerRow]:
@@ -29,7 +33,7 @@ def followers_in_use(conn: Connection, contexts: Sequence[RepositoryContext]) ->
 
 def _is_hook(name: str) -> bool:
     """Return whether a follower is a hook, of whichever repository."""
-    return name.partition(" ")[0] in {logging.HOOK, traces.HOOK}
+    return name.partition(" ")[0] in {logging.HOOK, traces.HOOK, NOTES_HOOK}
 
 
 def _named(contexts: Sequence[RepositoryContext]) -> Iterator[str]:
@@ -38,3 +42,5 @@ def _named(contexts: Sequence[RepositoryContext]) -> Iterator[str]:
             yield follower_name(context, logging.HOOK)
         if receiver_of(context.settings.otlp_endpoint, os.environ) is not None:
             yield follower_name(context, traces.HOOK)
+        if context.settings.notes:
+            yield follower_name(context, NOTES_HOOK)

@@ -363,6 +363,11 @@ class Settings(BaseModel):
         description="The receiver to which traces are sent by OTLP over HTTP; needs the extra `otel`. See "
         "TRACES.md. Defaults to `OTEL_EXPORTER_OTLP_ENDPOINT`, and without that to no traces.",
     )
+    notes: StrictBool = Field(
+        default=False,
+        description="Whether each commit that a landing makes of a target gets a note with the gates that "
+        "proved it, under `refs/notes/maingate`. See COMMANDS.md. Defaults to `false`.",
+    )
     rollup_retention: Duration = Field(
         default=timedelta(days=365),
         description="Time for which events are counted by the hour; older ones are counted together, and "

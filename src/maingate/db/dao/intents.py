@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from maingate.db.ledger.facts import EvidenceTable
 from maingate.db.schema import tables
 from maingate.db.sql.columns import to_micros
-from maingate.db.sql.statements import change
+from maingate.db.sql.statements import change, rows_of
 from maingate.errors import RecordError, UnknownEntityError
 from maingate.reasons import Reason
 
@@ -50,6 +50,28 @@ class Intent:
     created_at: datetime
     completed_at: datetime | None = None
 
+
+@dataclass(frozen=True, kw_only=True)
+class MadeMove:
+    """A move of a ref that was made.
+
+    Args:
+        intent: The intent's id.
+        ref: Full name of the ref.
+        old: The commit that it was at; None when it did not exist.
+        new: The commit that it went to.
+    """
+
+    intent: str
+    ref: str
+    old: str | None
+    new: str
+
+
+_MOVES_MADE: Final = (
+    "SELECT i.id, i.ref, i.old, i.new FROM intents i JOIN runs r ON r.id = i.run_id"
+    " WHERE i.state = 'landed' AND r.repository_id = ? ORDER BY i.ref, i.completed_at, i.created_at, i.id"
+)
 
 _SHORTEST_COMMIT: Final = 7
 """Least digits of a commit's id that identify it."""
@@ -112,6 +134,42 @@ def of_run(connection: Connection, run_id: str) -> list[Intent]:
     return _ROWS.select(
         connection, "WHERE run_id = ? AND kind = 'landing' ORDER BY created_at, id", (run_id,)
     )
+
+
+def that_brought(connection: Connection, commit: str) -> list[Intent]:
+    """Read the moves that are made and that name a commit: as the ref's new one, or as that of a patch."""
+    return _ROWS.select(
+        connection,
+        "WHERE state = 'landed' AND (new = ? OR commits LIKE ?) ORDER BY completed_at, id",
+        (commit, f'%"{commit}"%'),
+    )
+
+
+def of_one_move(connection: Connection, ref: str, new: str) -> list[Intent]:
+    """Read all that one move of a ref has brought: those that moved it to one commit, oldest first."""
+    return _ROWS.select(
+        connection,
+        "WHERE state = 'landed' AND ref = ? AND new = ? ORDER BY created_at, id",
+        (ref, new),
+    )
+
+
+def moves_made(connection: Connection, repository_id: str) -> list[MadeMove]:
+    """Read all moves of a repository's refs that are made, by ref and in their order."""
+    rows = rows_of(connection, _MOVES_MADE, (repository_id,))
+    return [MadeMove(intent=row[0], ref=row[1], old=row[2], new=row[3]) for row in rows]
+
+
+def get(connection: Connection, intent_id: str) -> Intent:
+    """Read an intent.
+
+    Raises:
+        UnknownEntityError: There is none.
+    """
+    found = _ROWS.one(connection, "id", intent_id)
+    if found is None:
+        raise UnknownEntityError(intent_id, f"no intent {intent_id!r} is on record")
+    return found
 
 
 def pending_rollbacks(connection: Connection) -> list[Intent]:

@@ -47,6 +47,8 @@ def hooks_of(
         followers.append(_log(context, path, settings.log_format, run_id))
     if (receiver := traces_of(settings)) is not None:
         followers.append(_traces(context, receiver, run_id, warn))
+    if settings.notes:
+        followers.append(_notes(context, run_id))
     if settings.webhooks and not _is_served(context):
         followers += webhook_followers(context, settings, warn, run_id=run_id)
     return Hooks(followers, warn=warn)
@@ -130,6 +132,12 @@ def _traces(
 
     hook = TraceHook(receiver, context.database, warn=warn, secrets=_secrets(context, run_id))
     return _follower(context, run_id, hook)
+
+
+def _notes(context: RepositoryContext, run_id: RunId) -> HookFollower:
+    from maingate.services.targets.landing_notes import NotesHook  # noqa: PLC0415 - few repositories have notes
+
+    return _follower(context, run_id, NotesHook(context))
 
 
 def _secrets(context: RepositoryContext, run_id: RunId) -> list[str]:
