@@ -513,3 +513,16 @@ def test_times_are_read_in_every_usual_form() -> None:
         Signature.parse("A <a@b>", "nonsense")
     with pytest.raises(ValueError, match="Name <mail"):
         Signature.parse("just a name", WHEN)
+
+
+def test_a_target_that_only_the_remote_has_is_told(repo: GitRepo, tmp_path: Path) -> None:
+    """With the command that makes it a branch here."""
+    repo.commit({"f": "1"})
+    repo.git("branch", "dev")
+    clone = GitRepo(path=tmp_path / "clone")
+    subprocess.run(["git", "clone", "-q", str(repo.path), str(clone.path)], check=True)
+    with (
+        Repository.open(clone.path) as opened,
+        pytest.raises(RepositoryError, match=r"origin/dev is there: .* `git branch dev origin/dev`"),
+    ):
+        opened.resolve_target("dev")

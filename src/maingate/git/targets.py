@@ -101,6 +101,16 @@ def _why_none(repository: RefStore, name: str) -> str:
         return (
             f"the target {name} looks like a commit: name a branch, or make one with `git branch NAME {name}`"
         )
+    remote = sorted(
+        ref.removeprefix("refs/remotes/")
+        for ref in repository.refs_under("refs/remotes/")
+        if ref.split("/", 3)[3:] == [name]
+    )
+    if remote:
+        return (
+            f"{where} has no branch {name}, but {listed(remote)} is there: make a local one with"
+            f" `git branch {name} {remote[0]}`"
+        )
     branches = sorted(short_name(ref) for ref in repository.refs_under(BRANCHES))
     close = difflib.get_close_matches(name, branches, n=1)
     hint = f"did you mean {close[0]}?" if close else f"it has: {listed(branches, _BRANCHES_SHOWN) or 'none'}"

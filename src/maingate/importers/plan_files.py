@@ -34,6 +34,7 @@ class ImportOptions:
         gates: Commands by gate name.
         gate_last: The number of last tasks with gates; None for all.
         workstream_size: Tasks per workstream, each of which needs the one before; None for one workstream.
+        notes: Notes about these for the user.
     """
 
     name: str | None = None
@@ -42,6 +43,7 @@ class ImportOptions:
     gates: Mapping[str, str] = field(default_factory=dict)
     gate_last: int | None = None
     workstream_size: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,7 @@ def write_plan(
         tasks=len(written.tasks),
         workstreams=len(data["workstreams"]),
         skipped=tuple(written.skipped),
-        notes=(*written.notes(), *(comments if is_json(out.name) else ())),
+        notes=(*options.notes, *written.notes(), *(comments if is_json(out.name) else ())),
     )
 
 

@@ -256,3 +256,40 @@ def test_simulate_refuses_a_plan_with_problems_and_rates_that_are_none(plan: Pla
         plan("simulate", "plan.yaml")
     assert plan("simulate", "plan.yaml", "--failure-rate", "1.5").exit_code == 2
     assert plan("simulate", "plan.yaml", "-w", "0").exit_code == 2
+
+
+UNTESTED = "maingate: 1\nworkstreams: {w: {tasks: {a: {patch: a.patch}}}}\n"
+PATCH = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n"
+
+
+def test_a_plan_without_gates_says_so_loudly(plan: Plan, repo: GitRepo) -> None:
+    """On standard error, unless it is meant; programs have it among the notes."""
+    repo.write({"plan.yaml": UNTESTED, "a.patch": PATCH})
+    assert plan("check", "plan.yaml").stderr.startswith("warning: NO GATES: nothing of this plan is tested")
+    assert plan("check", "plan.yaml", "--no-gate").stderr == ""
+    summary = json.loads(plan("check", "plan.yaml", "--json").stdout)["plan"]
+    assert summary["notes"][0].startswith("NO GATES")
+    repo.write({"plan.yaml": f'{UNTESTED}gates: {{g: {{run: "true"}}}}\n'})
+    assert "NO GATES" not in plan("check", "plan.yaml").output
+    repo.write({"plan.yaml": 'maingate: 1\nworkstreams: {w: {tasks: {a: {command: "true"}}}}\n'})
+    assert "NO GATES" not in plan("check", "plan.yaml").output
+
+
+def test_the_branch_of_a_linked_work_tree_is_told(
+    plan: Plan, repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that names no target lands on it, which an agent's plan seldom means."""
+    repo.git("worktree", "add", "-q", "-b", "agent", str(tmp_path / "linked"))
+    folder = tmp_path / "plans"
+    folder.mkdir()
+    (folder / "plan.yaml").write_text(f'{UNTESTED}gates: {{g: {{run: "true"}}}}\n')
+    (folder / "a.patch").write_text(PATCH)
+    assert plan("check", str(folder / "plan.yaml")).stderr == ""
+    monkeypatch.chdir(tmp_path / "linked")
+    said = " ".join(plan("check", str(folder / "plan.yaml")).stderr.split())
+    assert said == (
+        "note: the plan names no target, so it lands on agent, the branch of this linked work tree; the main "
+        "work tree is at main (`target: NAME` in the plan decides)"
+    )
+    (folder / "plan.yaml").write_text(f'{UNTESTED}target: agent\ngates: {{g: {{run: "true"}}}}\n')
+    assert plan("check", str(folder / "plan.yaml")).stderr == ""

@@ -166,3 +166,29 @@ def test_dead_ends_are_refused_on_request(
         plan(command, file, "--strict")
     assert [problem.line for problem in refused.value.problems] == [2]
     assert "--strict refuses them" in plan(command, file).stdout
+
+
+def test_a_plan_names_its_target(plan: Plan, repo: GitRepo) -> None:
+    """Wherever it is run, it lands on the branch that was meant; --target is another."""
+    repo.git("branch", "feature")
+    plan("beads", "issues.jsonl", "-o", "a.yaml")
+    plan("beads", "issues.jsonl", "-o", "b.yaml", "--target", "feature")
+    repo.write({"p.diff": PATCH})
+    plan("series", "p.diff", "-o", "c.yaml")
+    assert [sound_plan(Path(name)).target for name in ("a.yaml", "b.yaml", "c.yaml")] == [
+        "main",
+        "feature",
+        "main",
+    ]
+
+
+def test_in_a_linked_work_tree_the_target_is_told(
+    plan: Plan, repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the main work tree's branch."""
+    repo.git("worktree", "add", "-q", "-b", "agent", str(tmp_path / "linked"))
+    monkeypatch.chdir(tmp_path / "linked")
+    source = repo.path / "issues.jsonl"
+    told = json.loads(plan("beads", str(source), "-o", str(tmp_path / "a.yaml"), "--json").stdout)
+    assert told["notes"][0] == "target: main, the branch of the main work tree; here agent is"
+    assert sound_plan(tmp_path / "a.yaml").target == "main"

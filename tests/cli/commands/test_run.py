@@ -266,3 +266,17 @@ def read_all(leader: int, *, when_shown: Mapping[str, Callable[[], None]]) -> st
                 act()
     os.close(leader)
     return shown.decode()
+
+
+def test_a_run_without_gates_says_so_loudly(base: GitRepo, hermetic_environment: Path) -> None:
+    """On standard error, before anything of it runs; --no-gate makes it quiet."""
+    patch = base.diff_of({"a.txt": "two\n"})
+    plan = a_plan(base, {"good": patch})
+    plan.write_text(plan.read_text().replace("gates: {check:", "# gates: {check:"))
+    other = plan.with_name("other.yaml")
+    other.write_text(plan.read_text().replace("good.patch", "more.patch"))
+    plan.with_name("more.patch").write_bytes(b"--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-two\n+three\n")
+    for file, option, is_loud in ((plan, "--json", True), (other, "--no-gate", False)):
+        done = maingate("run", str(file), option, cwd=base.path, home=hermetic_environment)
+        assert done.returncode == 0
+        assert ("warning: NO GATES" in done.stderr) is is_loud

@@ -237,3 +237,22 @@ def test_messages_in_other_encodings_and_empty_names_are_read(repo: GitRepo, do_
     commit = repo.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=raw)
     ((_, task),) = tasks_of(do_import(f"{parent}..{commit}"))
     assert (task.title, task.author) == ("café", "a@b <a@b>")
+
+
+def test_a_branch_wins_over_a_tag_of_its_name_and_that_is_told(repo: GitRepo, do_import: Import) -> None:
+    """Git prefers the tag; a range is made of branches. The full name is never ambiguous."""
+    old = repo.commit({"a": "0"}, "old")
+    repo.commit({"a": "1"}, "base")
+    repo.git("branch", "feature")
+    repo.git("tag", "-m", "x", "main", old)
+    repo.git("checkout", "-q", "feature")
+    repo.commit({"a": "2"}, "work")
+    made = do_import("main..feature")
+    assert [task.title for _, task in tasks_of(made)] == ["work"]
+    assert made.notes[0] == "main is the branch; tags/main is another commit (write refs/tags/main for that)"
+    made = do_import("main~1..feature~1", out="b.yaml")
+    assert [task.title for _, task in tasks_of(made)] == ["base"]
+    made = do_import("refs/tags/main..feature", out="c.yaml")
+    assert ([task.title for _, task in tasks_of(made)], made.notes) == (["base", "work"], ())
+    repo.git("tag", "-f", "main", "refs/heads/main")
+    assert do_import("main..feature", out="d.yaml").notes == ()

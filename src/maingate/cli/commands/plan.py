@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maingate.cli.commands.plan_import import app as import_app
-from maingate.cli.commands.run import MOST_WORKERS
+from maingate.cli.commands.run import MOST_WORKERS, NoGate
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
 from maingate.cli.text import count, safe
+from maingate.cli.views.plan_warnings import print_warnings
 from maingate.errors import ProblemsError
 from maingate.wording import first_lines, listed
 
@@ -34,6 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The plan, YAML or JSON.")],
+    no_gate: NoGate = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a plan: list all its problems at once, or describe the run that it defines.
@@ -63,6 +65,8 @@ def check(
         print_json({"ok": is_ok, "file": str(file), "problems": [], "plan": summary, "trial": tried})
     else:
         print("\n".join([*_lines(loaded, is_ok=is_ok), *(trial_lines(tried) if tried else ())]))
+    if not as_json:
+        print_warnings(loaded, no_gate=no_gate)
     if not is_ok:
         raise typer.Exit(ExitCode.REFUSED)
 

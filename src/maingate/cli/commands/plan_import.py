@@ -18,6 +18,7 @@ from maingate.cli.commands.plan_import_options import (
     gates_of,
     landing_style,
     list_options,
+    named_target,
     print_plan,
 )
 from maingate.cli.commands.plan_import_swebench import swebench
@@ -65,9 +66,11 @@ def series(
     """
     from maingate.importers.series.series import ImportOptions, MailboxOptions, import_series
 
+    named = named_target(target, repo, source)
     options = ImportOptions(
         name=name,
-        target=target,
+        target=named.name,
+        notes=named.notes,
         landing=landing_style(landing),
         gates=gates_of(gate or []),
         gate_last=gate_last,

@@ -1,5 +1,6 @@
 """Options and results that the commands of ``maingate plan import`` share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,17 +62,42 @@ def list_options(
     from maingate.importers.task_lists.tool_plans import ToolPlanOptions
     from maingate.plan.choices import Overlap
 
+    named = named_target(target, Path())
     if overlap is not None and overlap not in list(Overlap):
         raise UsageError(f"invalid --overlap {overlap!r}: choose serial or allow")
     return ToolPlanOptions(
         tool=tool,
         name=name,
-        target=target,
+        target=named.name,
+        notes=named.notes,
         landing=landing_style(landing),
         gates=gates_of(gate or []),
         overlap=None if overlap is None else Overlap(overlap),
         is_strict=strict,
     )
+
+
+@dataclass(frozen=True)
+class NamedTarget:
+    """The target that a plan names.
+
+    Args:
+        name: The branch; None for the one that is checked out where the plan is run.
+        notes: Notes about it for the user.
+    """
+
+    name: str | None
+    notes: tuple[str, ...] = ()
+
+
+def named_target(target: str | None, repo: Path, source: str = "") -> NamedTarget:
+    """Return the target of the option, or of the repository (`maingate.importers.default_target`)."""
+    from maingate.importers.default_target import default_target
+
+    if target is not None:
+        return NamedTarget(target)
+    name, note = default_target(repo, source)
+    return NamedTarget(name, (note,) if note else ())
 
 
 def landing_style(landing: str | None) -> "LandingStyle | None":

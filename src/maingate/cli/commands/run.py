@@ -16,6 +16,7 @@ from maingate.cli.remote_runs import Repo, Server, TokenFile, client_of, require
 from maingate.cli.standard_streams import reader_may_leave
 from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
+from maingate.cli.views.plan_warnings import print_warnings
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
 from maingate.trace_ids import TRACEPARENT
@@ -62,6 +63,7 @@ AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print the result as one JSON object; progress goes to standard error."),
 ]
+NoGate = Annotated[bool, typer.Option("--no-gate", help="Do not warn about a plan without gates.")]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Wait while another process holds the target, instead of failing.")
 ]
@@ -78,6 +80,7 @@ def run(  # noqa: PLR0917 - the options of a command line
     ] = False,
     as_json: AsJson = False,
     wait: Wait = False,
+    no_gate: NoGate = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue an interrupted run of this plan, if there is one."),
@@ -112,12 +115,14 @@ def run(  # noqa: PLR0917 - the options of a command line
         from maingate.services.runs.preview import preview
 
         print_preview(preview(loaded), as_json=as_json)
+        print_warnings(loaded, no_gate=no_gate)
         return
     from maingate.bootstrap import Maingate
 
     if resume and restart:
         raise UsageError("--resume and --restart cannot be combined: choose one")
     with Maingate.for_plan(loaded) as maingate:
+        print_warnings(loaded, no_gate=no_gate, repository=maingate.repository)
         earlier = _interrupted_before(maingate, loaded)
         choice = ResumeOrRestart.RESUME if resume else ResumeOrRestart.RESTART if restart else None
         if earlier is not None and (choice or _ask(earlier)) is ResumeOrRestart.RESUME:

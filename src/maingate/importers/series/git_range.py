@@ -21,6 +21,7 @@ EMPTY_TREES: Final = (
 
 _RANGE: Final = re.compile(r"(?P<old>[^.\s].*?|)\.\.(?P<new>[^.\s].*|)")
 
+_BASE: Final = re.compile(r"[^~^@{:\s]+")
 _AUTHOR_DATE: Final = re.compile(rb"^author .*> (-?\d+ [+-]\d+)$", re.MULTILINE)
 _PRINTED_PLAINLY: Final = (
     "-p", "--binary", "--full-index", "-M", "--no-textconv", "--no-ext-diff", "--no-color", "--root",
@@ -39,12 +40,14 @@ class GitRange:
         text: The range in the user's words, such as ``v1..main``.
         old: The commit before the first; None to begin at the root.
         new: The last commit.
+        notes: Notes for the user: names that mean several things.
     """
 
     repo: Path
     text: str
     old: str | None
     new: str
+    notes: tuple[str, ...] = ()
 
 
 def is_range(source: str) -> bool:
@@ -65,7 +68,8 @@ def resolve_range(source: str, *, repo: Path) -> GitRange:
         raise UsageError(f"{repo} is not a folder; name the repository of {source}: --repo PATH")
     old, new = match["old"] or "HEAD", match["new"] or "HEAD"
     start = None if old in EMPTY_TREES else _commit(old, repo)
-    return GitRange(repo=repo, text=source, old=start, new=_commit(new, repo))
+    notes = tuple(note for name in (old, new) for note in _ambiguities(name, repo))
+    return GitRange(repo=repo, text=source, old=start, new=_commit(new, repo), notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +141,42 @@ def base_of(commits: GitRange) -> str | None:
 def _commit(name: str, repo: Path) -> str:
     if name.startswith("-"):
         raise UsageError(f"{name!r} is not a commit")
+    branch, _ = _branch_in(name, repo)
+    meant = name if branch is None else f"refs/heads/{name}"
     try:
-        return ask_git(["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], cwd=repo).decode().strip()
+        return ask_git(["rev-parse", "--verify", "--quiet", f"{meant}^{{commit}}"], cwd=repo).decode().strip()
     except UsageError as error:
         if not _is_repository(repo):
             raise UsageError(
                 f"{repo.absolute()} is not in a git repository; name the range's repository: --repo PATH"
             ) from error
         raise UsageError(f"{name!r} is not a commit of the repository in {repo}; a range is A..B") from error
+
+
+def _branch_in(name: str, repo: Path) -> tuple[str | None, list[str]]:
+    """Return the commit of the branch that ``main~2`` begins with, and other refs of its name.
+
+    Git prefers a tag of that name; a range is made of branches.
+    """
+    base = _BASE.match(name)
+    if base is None or base[0].startswith("refs/"):
+        return None, []
+    wanted = [f"{folder}{base[0]}" for folder in ("refs/heads/", "refs/tags/", "refs/remotes/")]
+    form = "--format=%(refname)%00%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+    try:
+        told = ask_git(["for-each-ref", form, *wanted], cwd=repo).decode(errors="surrogateescape")
+    except UsageError:  # no repository, which the search for the commit tells
+        return None, []
+    found = dict(line.split("\0", 1) for line in told.splitlines())
+    branch = found.pop(wanted[0], None)
+    return branch, [ref for ref, commit in found.items() if ref in wanted and commit != branch]
+
+
+def _ambiguities(name: str, repo: Path) -> Iterator[str]:
+    branch, others = _branch_in(name, repo)
+    for other in others if branch is not None else ():
+        shown = other.removeprefix("refs/")
+        yield f"{name} is the branch; {shown} is another commit (write refs/{shown} for that)"
 
 
 def _is_repository(folder: Path) -> bool:

@@ -6,7 +6,7 @@ message can be mistaken for a part of a diff.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maingate.errors import UsageError
@@ -27,11 +27,13 @@ class Series:
         name: Its name for people.
         entries: Its patches, in order.
         comments: Lines about its origin.
+        notes: Notes for the user.
     """
 
     name: str
     entries: Iterator[Entry]
     comments: Sequence[str]
+    notes: Sequence[str] = ()
 
 
 def import_series(
@@ -60,13 +62,14 @@ def import_series(
         PlanError: A quilt series has problems; all are listed.
     """
     series = open_series(source, repo, mailbox)
-    return write_plan(
+    made = write_plan(
         series.entries,
         out=out,
         source=series.name,
         comments=series.comments,
         options=options or ImportOptions(),
     )
+    return replace(made, notes=(*series.notes, *made.notes))
 
 
 def open_series(source: str, repo: Path, mailbox: MailboxOptions | None = None) -> Series:
@@ -119,4 +122,4 @@ def _from_range(source: str, repo: Path) -> Series:
         f"base: {base or 'none: the series begins with a root commit'}",
         f"last: {commits.new}",
     ]
-    return Series(name=source, entries=entries_of_range(commits), comments=comments)
+    return Series(name=source, entries=entries_of_range(commits), comments=comments, notes=commits.notes)

@@ -33,6 +33,7 @@ class ToolPlanOptions:
         tool: A preset's name, or ``NAME=COMMAND``.
         overlap: The plan's `overlap`. With `serial` each task declares that it may write every path, so that
             tools run one after the other; by default no task declares anything, and they run side by side.
+        notes: Notes about these for the user.
         is_strict: Whether dependencies that lead nowhere are refused; by default they are left out and told.
     """
 
@@ -43,6 +44,7 @@ class ToolPlanOptions:
     tool: str = DEFAULT_TOOL
     overlap: Overlap | None = None
     is_strict: bool = False
+    notes: tuple[str, ...] = ()
 
     def tool_definition(self) -> tuple[str, dict[str, Any]]:
         """Return the tool's name and its definition.
@@ -109,6 +111,7 @@ def write_tool_plan(
         workstreams=len(workstreams),
         skipped=tuple(todos.left_out),
         notes=(
+            *options.notes,
             *todos.notes,
             *_notes_on_dead_ends(file),
             *_notes(groups, options),

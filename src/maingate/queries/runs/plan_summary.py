@@ -7,6 +7,10 @@ from maingate.plan.model import Plan, WorkstreamPlan
 from maingate.plan.paths.overlapping_scopes import overlapping
 from maingate.wording import listed
 
+NO_GATES: Final = (
+    "NO GATES: nothing of this plan is tested, all that applies lands. Add `gates:` to the plan or "
+    "[gates.NAME] to maingate.toml, or say --no-gate"
+)
 _NAMES: Final = 5
 """Maximum gates on a line."""
 
@@ -36,8 +40,16 @@ def plan_summary(loaded: LoadedPlan) -> dict[str, Any]:
             for name, workstream in in_order(loaded)
         ],
         "serial": [["/".join(task) for task in pair] for pair in overlapping(plan)],
-        "notes": notes_about(plan),
+        "notes": [*([NO_GATES] if has_no_gate(plan) else ()), *notes_about(plan)],
     }
+
+
+def has_no_gate(plan: Plan) -> bool:
+    """Return whether a plan has patches and no gate at all, so that all that applies lands untested."""
+    gives = any(
+        task.kind.gives_a_patch for stream in plan.workstreams.values() for task in stream.tasks.values()
+    )
+    return gives and not plan.gates
 
 
 def notes_about(plan: Plan) -> list[str]:
