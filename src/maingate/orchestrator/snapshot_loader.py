@@ -78,6 +78,8 @@ def _moved(file: str | None, git_dir: str, repository: Repository) -> str | None
 def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: Repository) -> RunNode:
     base = _tip(repository, row.old_head or "")
     order = [nodes[name] for name in plan.workstream_order()]
+    for node in order:
+        node.begins_on = _own_base(repository, node.plan.base, base)
     tip = base
     for place, node in enumerate(order):
         tip = node.landed or tip
@@ -193,6 +195,13 @@ def _patch(row: PatchRow) -> PatchNode:
         tree=row.tree,
         method=row.method or "exact",
     )
+
+
+def _own_base(repository: Repository, commit: str | None, head: Tip) -> Tip | None:
+    """Return the commit that a workstream is to begin on, while it is in the history of the target."""
+    if commit is None or not (repository.has_object(commit) and repository.has_object(head.commit)):
+        return None
+    return _tip(repository, commit) if repository.is_ancestor(commit, head.commit) else None
 
 
 def _tip(repository: Repository, commit: str) -> Tip:

@@ -84,6 +84,16 @@ def _date(value: object, check: ValidatorFunctionWrapHandler) -> object:
     return check(value)
 
 
+_COMMIT_ID: Final = re.compile(r"^[0-9a-f]{40}$")
+
+
+def _commit_id(value: str) -> str:
+    if not _COMMIT_ID.match(value):
+        hint = "write all 40 letters of its id, as `git rev-parse` prints them"
+        raise fault("commit_invalid", f"{as_written(value)} is not the id of a commit", hint)
+    return value
+
+
 def _variable(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value, re.ASCII):
         hint = "write the name of the variable, such as ANTHROPIC_API_KEY, never its value"
@@ -140,6 +150,9 @@ else:
 ExitCodes = Annotated[tuple[Annotated[StrictInt, AfterValidator(_exit_code)], ...], Field(min_length=1)]
 Environment = Mapping[
     Annotated[str, Field(pattern=r"^[^=\x00]+$")], Annotated[str, Field(pattern=r"^[^\x00]*$")]
+]
+CommitId = Annotated[
+    str, AfterValidator(_commit_id), WithJsonSchema({"type": "string", "pattern": _COMMIT_ID.pattern})
 ]
 Dollars = Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)]
 VariableName = Annotated[str, AfterValidator(_variable)]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictB
 
 from maingate.plan.choices import LandingStyle, Level, Overlap, SubmoduleDepth, TaskKind, Whitespace
 from maingate.plan.definitions import GateDefinition, ToolDefinition
-from maingate.plan.fields import Author, Command, Date, Dollars, PlanPart, Text, fault
+from maingate.plan.fields import Author, Command, CommitId, Date, Dollars, PlanPart, Text, fault
 from maingate.plan.names import ANY_NAME, BranchName, Name
 from maingate.plan.order import landing_order, stable_order
 from maingate.settings.durations import Duration
@@ -29,6 +29,11 @@ class TaskPlan(PlanPart):
 
     title: Text | None = Field(default=None, description="A title for people.")
     patch: Text | None = Field(default=None, description="A ready diff; path relative to the plan file.")
+    commit: CommitId | None = Field(
+        default=None,
+        description="The commit that the ready diff is of. With `landing: merge` it lands as it is, where it "
+        "is the diff on the commit before it.",
+    )
     tool: str | None = Field(default=None, description="The tool that makes the patch.")
     command: Command | None = Field(
         default=None,
@@ -100,6 +105,11 @@ class WorkstreamPlan(PlanPart):
     policy: PolicyLayer = Field(default=PolicyLayer(), description="May only tighten the policy around it.")
     overlap: Overlap | None = Field(
         default=None, description="As the plan's `overlap`, for tasks of this workstream."
+    )
+    base: CommitId | None = Field(
+        default=None,
+        description="A commit of the target's history that its patches are applied on. Default: the target's "
+        "head.",
     )
     on_rollback: tuple[Command, ...] = Field(
         default=(),

@@ -25,12 +25,18 @@ class LandedWorkstream:
         landing: How it landed.
         patches: Its patches that were ever on the target, oldest first.
         names: The names of tasks by their ids.
+        commits: The commits that tasks are of, by the names of the tasks.
     """
 
     row: WorkstreamRow
     landing: LandingStyle
     patches: Sequence[PatchRow]
     names: Mapping[str, str]
+    commits: Mapping[str, str]
+
+    def has_own_commit(self, patch: PatchRow) -> bool:
+        """Return whether a patch landed as the very commit that it is of."""
+        return patch.commit is not None and patch.commit == self.commits.get(self.names[patch.task_id])
 
     def label_of(self, patch: PatchRow) -> str:
         """Return the name of a patch for people: its workstream's and its task's."""
@@ -83,11 +89,16 @@ class LandedRun:
 
     def landed(self, row: WorkstreamRow) -> LandedWorkstream:
         """Return one of the workstreams with all that landed of it, in the order of the plan."""
-        places = {name: place for place, name in enumerate(self.plan.workstreams[row.name].task_order())}
+        described = self.plan.workstreams[row.name]
+        places = {name: place for place, name in enumerate(described.task_order())}
         landed = [patch for patch in self.ledger if patch.workstream_id == row.id and patch.committed_at]
         landed.sort(key=lambda patch: (places.get(self.names[patch.task_id], 0), patch.id))
         return LandedWorkstream(
-            row=row, landing=LandingStyle(self.row.landing), patches=landed, names=self.names
+            row=row,
+            landing=LandingStyle(self.row.landing),
+            patches=landed,
+            names=self.names,
+            commits={name: task.commit for name, task in described.tasks.items() if task.commit},
         )
 
     def required_gates(self, removed: Sequence[str]) -> list[str]:

@@ -15,7 +15,8 @@ from typing import Final
 
 from maingate.db.dao.patches import PatchRow
 from maingate.errors import RepositoryError
-from maingate.git.merge import MergeConflict, merge_trees
+from maingate.git.merge import MergeConflict, merge_commits, merge_trees
+from maingate.git.own_commits import change_of
 from maingate.git.repository import Repository
 from maingate.git.reverted import was_taken_back
 from maingate.plan.choices import LandingStyle
@@ -184,10 +185,32 @@ def _own(repository: Repository, patch: PatchRow, stream: LandedWorkstream) -> U
     label = stream.label_of(patch)
     commit = patch.commit or ""
     _require(repository, commit, label)
+    if stream.has_own_commit(patch):
+        return _as_it_was(repository, patch, stream)
     if f"{OWN_COMMIT}: {patch.id}".encode() not in repository.read_commit(commit).message.split(b"\n"):
         tree = repository.tree_of(commit)
         return Undo(patches=(patch.id,), label=label, commit=commit, after=tree, before=tree)
     return _whole(repository, commit, (patch.id,), label)
+
+
+def _as_it_was(repository: Repository, patch: PatchRow, stream: LandedWorkstream) -> Undo:
+    """Return the undoing of a patch that landed as the commit that it is of.
+
+    Of a merge with the target, only its own part is taken back: the rest was on the target before.
+    """
+    commit, label = patch.commit or "", stream.label_of(patch)
+    before, after = change_of(repository, commit)
+    landed = repository.read_commit(stream.row.landed_commit or "")
+    own, *others = repository.read_commit(commit).parents
+    if any(repository.is_ancestor(other, landed.parents[0]) for other in others):
+        merged = merge_commits(repository, ours=own, theirs=others[0]) if len(others) == 1 else None
+        if merged is None or isinstance(merged, MergeConflict):
+            raise RepositoryError(
+                f"{label} cannot be reverted by itself: {commit} is a merge with what was on the target "
+                "already; roll back the whole workstream"
+            )
+        before = merged
+    return Undo(patches=(patch.id,), label=label, commit=commit, after=after, before=before)
 
 
 def _parts(repository: Repository, stream: LandedWorkstream, wanted: set[str]) -> list[Undo]:

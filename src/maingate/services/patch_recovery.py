@@ -23,7 +23,7 @@ _SHOWN_OUTPUT: Final = 16 * 1024
 _MOST_TOOLS: Final = 12
 """Names of tools that a message lists at most."""
 
-_OF_THE_OLD: Final = frozenset({"needs", "critical"})
+_OF_THE_OLD: Final = frozenset({"needs", "critical", "base", "commit"})
 """Keys about other tasks and workstreams of the old plan; the new run has no others."""
 _SOURCES: Final = frozenset({"patch", "tool", "prompt", "prompt_file"})
 """Keys about the source of a task's patch."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from maingate.errors import PatchFolderError, UnreadablePatchError
 from maingate.git.commit_again import commit_again
+from maingate.git.own_commits import lands_as_it_is
 from maingate.git.repository import Blob, Repository, Signature
 from maingate.git.trees import SYMLINK_MODE
 from maingate.git_dates import GitDate, read_date
@@ -191,7 +192,16 @@ class Executor:
 
     def _commit(self, patch: Piece, tree: str, onto: str) -> str:
         before = self._repository.tree_of(onto)
-        made = self._repository.commit(
+        own = patch.commit
+        if own is not None and lands_as_it_is(self._repository, own, tree=tree, onto=onto):
+            made = own
+        else:
+            made = self._made(patch, tree, onto)
+        self._there.history.note(made, onto, self._repository.changed_paths(before, tree))
+        return made
+
+    def _made(self, patch: Piece, tree: str, onto: str) -> str:
+        return self._repository.commit(
             tree=tree,
             parents=[onto],
             message=message_of(patch.order, patch.intake),
@@ -200,8 +210,6 @@ class Executor:
             trailers=patch.trailers,
             is_trial=self._is_trial,
         )
-        self._there.history.note(made, onto, self._repository.changed_paths(before, tree))
-        return made
 
     def _violations(self, intake: Intake, order: Order, tree: str) -> list[Reason]:
         def entry_at(path: bytes) -> Blob | None:

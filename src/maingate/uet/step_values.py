@@ -73,11 +73,19 @@ class Committed:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A patch that is to be applied, and the trailers of its commit."""
+    """A patch that is to be applied.
+
+    Args:
+        intake: The patch.
+        order: Its task and its policy.
+        trailers: The trailers of its commit.
+        commit: The commit that it is of, which lands as it is where that can be; None to make one.
+    """
 
     intake: Intake
     order: Order
     trailers: Sequence[tuple[str, str]]
+    commit: str | None = None
 
 
 def message_of(order: Order, intake: Intake | None) -> str:

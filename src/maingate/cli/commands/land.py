@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from maingate.ids import RunId
     from maingate.importers.finished_work.items import WorkItem
     from maingate.importers.finished_work.plan import LandOptions, WorkPlan
+    from maingate.importers.finished_work.sources import Source
     from maingate.plan.loader import LoadedPlan
     from maingate.plan.rules import RepositoryRules
     from maingate.services.runs.conflict_trial import Trials
+    from maingate.settings import Settings
 
 _LARGEST_INPUT: Final = 1 << 30
 """Bytes that are read of standard input at most; a larger patch is refused by its size."""
@@ -80,8 +82,8 @@ def land(  # noqa: PLR0917 - the options of a command line
     """
     from maingate.bootstrap import Maingate
     from maingate.git.targets import short_name
-    from maingate.importers.finished_work.items import require_known
     from maingate.importers.finished_work.plan import LandOptions, plan_of
+    from maingate.importers.finished_work.sources import require_known
     from maingate.services.runs.plan_loading import rules_at
 
     if on_applied not in {"skip", "refuse"}:
@@ -90,18 +92,19 @@ def land(  # noqa: PLR0917 - the options of a command line
         raise UsageError("--gate and --no-gate cannot be combined: choose one")
     with Maingate.open() as maingate:
         with maingate.trials() as trials:
-            target, items = _read(maingate, trials, work or [], into)
-            if title is not None and len(items) > 1:
+            target, sources = _found(maingate, work or [], into)
+            if title is not None and len(sources) > 1:
                 raise UsageError("--title is for one piece of work; several are named")
             options = LandOptions(
                 landing=landing_style(landing),
                 gates=gates_of(gate or []),
                 is_ungated=no_gate,
-                needs=None if needs is None else require_known(needs, items),
+                needs=None if needs is None else require_known(needs, sources),
                 priority=priority,
                 title=title,
             )
             settings, rules = rules_at(maingate.context, target)
+            items = _read(maingate, trials, target, sources, options, settings)
             planned = plan_of(items, target.ref, options, settings.policy)
             if planned.names:
                 _require_gates(short_name(target.ref), options, rules, has_own=bool(settings.gates))
@@ -124,17 +127,50 @@ def land(  # noqa: PLR0917 - the options of a command line
     told.outcome(outcome)
 
 
-def _read(
-    maingate: "Maingate", trials: "Trials", work: "Sequence[str]", into: str | None
-) -> "tuple[Target, list[WorkItem]]":
-    from maingate.importers.finished_work.items import WorkReader
-    from maingate.importers.finished_work.sources import STANDARD_INPUT, SourceFinder
+def _found(maingate: "Maingate", work: "Sequence[str]", into: str | None) -> "tuple[Target, list[Source]]":
+    from maingate.importers.finished_work.sources import SourceFinder
 
     finder = SourceFinder(maingate.repository)
     target = finder.target(into, work)
-    given = sys.stdin.buffer.read(_LARGEST_INPUT) if STANDARD_INPUT in work else b""
-    reader = WorkReader(maingate.repository, target, trials.executor, given)
-    return target, reader.items(finder.sources(work, target))
+    return target, finder.sources(work, target)
+
+
+def _read(  # noqa: PLR0917 - all that decides what lands
+    maingate: "Maingate",
+    trials: "Trials",
+    target: "Target",
+    sources: "Sequence[Source]",
+    options: "LandOptions",
+    settings: "Settings",
+) -> "list[WorkItem]":
+    from functools import partial
+
+    from maingate.importers.finished_work.items import WorkReader
+    from maingate.importers.finished_work.sources import STANDARD_INPUT
+    from maingate.plan.choices import LandingStyle
+    from maingate.queries.landed_commits import states_of_patches
+
+    is_given = any(source.argument == STANDARD_INPUT for source in sources)
+    reader = WorkReader(
+        maingate.repository,
+        target,
+        trials.executor,
+        scratch=trials.scratch,
+        policy=settings.policy,
+        landed_as=partial(states_of_patches, maingate.context),
+        standard_input=sys.stdin.buffer.read(_LARGEST_INPUT) if is_given else b"",
+    )
+    is_merge = (options.landing or settings.landing or LandingStyle.MERGE) == LandingStyle.MERGE
+    return reader.items(sources, lambda source: is_merge and _can_keep(maingate, source, options))
+
+
+def _can_keep(maingate: "Maingate", source: "Source", options: "LandOptions") -> bool:
+    """Return whether work needs no other, or has the commits of the other among its own."""
+    other = options.needs
+    if other is None or other is source:
+        return True
+    commits = source.commit, other.commit
+    return all(commits) and maingate.repository.is_ancestor(other.commit or "", source.commit or "")
 
 
 def _require_gates(branch: str, options: "LandOptions", rules: "RepositoryRules", *, has_own: bool) -> None:

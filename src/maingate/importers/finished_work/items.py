@@ -1,29 +1,38 @@
 """The patches of finished work: the commits of a branch, without what the target has already.
 
-A commit becomes a patch with its changes against its first parent, as in an import. A branch that has merged
-its target in between is one patch, with the changes that a merge of it would bring: its merge commits hold
-changes of the target, which would be applied twice.
+A commit becomes a patch with its changes against its first parent, as in an import. Where the commits of a
+branch are to land as they are, their patches are applied on what they were made on. Otherwise they are
+applied on the target, and a branch that has merged its target in between is one patch, with the changes that
+a merge of it would bring: its merge commits hold changes of the target, which would be applied twice.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from maingate.errors import UsageError
 from maingate.git.command import run_git
 from maingate.git.merge import MergeConflict, merge_commits
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import short_name
 from maingate.importers.finished_work.sources import STANDARD_INPUT, Source
-from maingate.importers.series.git_range import RangeCommit, commits_of_branches, diff_of_trees
+from maingate.importers.series.git_range import (
+    GitRange,
+    RangeCommit,
+    commits_of_branches,
+    diff_of_trees,
+    entries_of_range,
+)
 from maingate.importers.series.patch_files import entries_of_bytes
 from maingate.importers.series.series import open_series
 from maingate.importers.series_entry import Entry
-from maingate.patches.policy.policy import Policy
+from maingate.patches.policy.policy import Policy, needs_approval
 from maingate.plan.model import TaskPlan
 from maingate.reasons import ReasonCode
+from maingate.settings import PolicyLayer
+from maingate.state.patch_ledger import PatchState
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Order, Piece
 
@@ -33,6 +42,26 @@ _TRIAL: Final = Order(
     policy=Policy(binary=True, submodules=True, allow_settings_changes=True),
 )
 """The order of a patch that is only tried: the policy is applied when it is landed."""
+
+LandedAs = Callable[[str], Collection[PatchState]]
+"""Returns the states of the patches that landed with a commit."""
+
+KeepsCommits = Callable[[Source], bool]
+"""Returns whether the commits of a branch are to land as they are, where that can be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnCommits:
+    """The commits of a branch that are to land as they are.
+
+    Args:
+        base: The commit of the target that the first was made on.
+        commits: The commit of each patch; of the last, the newest of the branch, before which others may be
+            that change nothing.
+    """
+
+    base: str
+    commits: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +76,7 @@ class WorkItem:
         left_out: Commits and mails without changes.
         is_merged: Whether the branch is one patch because it has merged its target.
         tree: The target's tree with the patches; None where one of them is refused.
+        own: The commits of the patches, where they are to land as they are.
     """
 
     source: Source
@@ -56,6 +86,7 @@ class WorkItem:
     left_out: tuple[str, ...] = ()
     is_merged: bool = False
     tree: str | None = None
+    own: OwnCommits | None = None
 
 
 class WorkReader:
@@ -65,17 +96,34 @@ class WorkReader:
         repository: The repository.
         target: The branch that the work is to land on.
         executor: Tries which patches the target has already; it moves no ref.
+        scratch: The same repository, where what is written is removed.
+        policy: The policy of the target.
+        landed_as: Returns the states of the patches that landed with a commit.
         standard_input: The bytes given there, for the argument `-`.
     """
 
     def __init__(
-        self, repository: Repository, target: Target, executor: Executor, standard_input: bytes = b""
+        self,
+        repository: Repository,
+        target: Target,
+        executor: Executor,
+        *,
+        scratch: Repository,
+        policy: PolicyLayer,
+        landed_as: LandedAs,
+        standard_input: bytes = b"",
     ) -> None:
         self._repository, self._target = repository, target
-        self._executor, self._input = executor, standard_input
+        self._executor, self._scratch, self._input = executor, scratch, standard_input
+        self._policy = Policy(binary=True, submodules=True).tightened(policy)
+        self._landed_as = cache(landed_as)
 
-    def items(self, sources: Sequence[Source]) -> list[WorkItem]:
+    def items(self, sources: Sequence[Source], keeps_commits: KeepsCommits) -> list[WorkItem]:
         """Return the patches of each piece of work that the target does not have.
+
+        Args:
+            sources: The work.
+            keeps_commits: Which commits are to land as they are.
 
         Raises:
             UsageError: One cannot be read.
@@ -83,12 +131,17 @@ class WorkReader:
         repository, target = self._repository, self._target.commit
         tips = [source.commit for source in sources if source.commit is not None]
         commits = commits_of_branches(repository.root, list(dict.fromkeys(tips)), old=target)
-        return [self._item(source, commits) for source in sources]
+        return [self._item(source, commits, keeps_commits) for source in sources]
 
-    def _item(self, source: Source, commits: Mapping[str, RangeCommit]) -> WorkItem:
+    def _item(
+        self, source: Source, commits: Mapping[str, RangeCommit], keeps_commits: KeepsCommits
+    ) -> WorkItem:
         if source.branch is not None and source.commit is not None:
             name = os.fsencode(short_name(source.branch)).decode(errors="backslashreplace")
-            return self._branch(source, name, _line_of(source.commit, commits))
+            if (before := self._taken_back_since(source.commit, commits)) is not None:
+                return self._again(source, name, before, source.commit)
+            line = _line_of(source.commit, commits)
+            return self._branch(source, name, line, keeps_commits=keeps_commits(source))
         if source.argument == STANDARD_INPUT:
             entries = list(entries_of_bytes(self._input, origin="standard input", shown="standard input"))
             title = entries[0].subject if entries else "standard input"
@@ -97,7 +150,9 @@ class WorkReader:
             entries, title = list(series.entries), series.name
         return self._tried(WorkItem(source=source, title=title, entries=tuple(entries)))
 
-    def _branch(self, source: Source, name: str, line: Sequence[RangeCommit]) -> WorkItem:
+    def _branch(
+        self, source: Source, name: str, line: Sequence[RangeCommit], *, keeps_commits: bool
+    ) -> WorkItem:
         """Return the patches of a branch, by the commits on its first-parent line, oldest first."""
         target = self._target.commit
         nothing = WorkItem(source=source, title=name, entries=(), applied=(f"{name}: all of it",))
@@ -108,6 +163,10 @@ class WorkReader:
         tip = entries[-1].origin
         has_merged = any(len(commit.parents) > 1 for commit in line)
         bases = self._merge_bases(tip) if has_merged else []
+        if keeps_commits and fork is not None:
+            whole = WorkItem(source=source, title=name, entries=entries)
+            if (kept := self._kept(whole, fork, bases)) is not None:
+                return kept
         if bases and bases != [fork]:
             return self._merged(source, name, entries, bases[0]) or nothing
         item = _without_empty(WorkItem(source=source, title=name, entries=entries))
@@ -127,6 +186,69 @@ class WorkReader:
         entry = replace(entries[-1], diff=diff, message=_message_of(name, entries))
         tree = str(merged) if is_clean else None
         return WorkItem(source=source, title=name, entries=(entry,), is_merged=True, tree=tree)
+
+    def _taken_back_since(self, tip: str, commits: Mapping[str, RangeCommit]) -> str | None:
+        """Return the commit before those that landed as they are and were rolled back; None without such.
+
+        They are in the history of the target, so that a merge would not bring them again.
+
+        Args:
+            tip: The newest commit of a branch.
+            commits: The commits that the target does not have.
+        """
+        repository, is_taken_back, has_landed = self._repository, False, False
+        at: str | None = tip
+        while at is not None and repository.has_object(at):
+            before = next(iter(repository.read_commit(at).parents), None)
+            states = () if at in commits else self._landed_as(at)
+            is_taken_back |= bool(states) and PatchState.COMMITTED not in states
+            has_landed |= bool(states)
+            if before is None or repository.tree_of(before) != repository.tree_of(at):
+                if not has_landed and at not in commits:
+                    return at if is_taken_back else None
+                has_landed = False
+            at = before
+        return None
+
+    def _again(self, source: Source, name: str, before: str, tip: str) -> WorkItem:
+        """Return the patches of a branch that was rolled back, which the target does not have any more."""
+        commits = GitRange(repo=self._repository.root, text=name, old=before, new=tip)
+        return self._tried(WorkItem(source=source, title=name, entries=tuple(entries_of_range(commits))))
+
+    def _kept(self, item: WorkItem, fork: str, bases: Sequence[str]) -> WorkItem | None:
+        """Return a branch whose commits are to land as they are; None where that cannot be."""
+        entries = tuple(entry for entry in item.entries if entry.diff.strip())
+        tip, is_on_head = item.entries[-1].origin, fork == self._target.commit
+        tree = self._repository.tree_of(tip) if is_on_head else self._merged_tree(fork, tip)
+        is_of_others = bases not in ([], [fork])
+        if not entries or tree is None or len(bases) > 1:
+            return None
+        if is_of_others and not all(self._is_allowed(entry, fork) for entry in entries):
+            return None
+        known = item if is_on_head else self._tried(item)
+        if not known.entries:
+            return known
+        commits = (*(entry.origin for entry in entries[:-1]), tip)
+        own = OwnCommits(base=fork, commits=commits)
+        return replace(item, entries=entries, applied=known.applied, tree=tree, own=own)
+
+    def _merged_tree(self, fork: str, tip: str) -> str | None:
+        """Return the tree of a merge with the target; None where it conflicts, or changes other paths."""
+        repository, onto = self._scratch, self._target.commit
+        merged = merge_commits(repository, ours=onto, theirs=tip)
+        if isinstance(merged, MergeConflict):
+            return None
+        own = repository.changed_paths(repository.tree_of(fork), repository.tree_of(tip))
+        brought = repository.changed_paths(repository.tree_of(onto), merged)
+        return merged if brought and brought.keys() <= own.keys() else None
+
+    def _is_allowed(self, entry: Entry, fork: str) -> bool:
+        """Return whether policy lets a commit pass, which may be a merge that holds work of others."""
+        order = replace(_TRIAL, policy=self._policy)
+        taken = self._executor.take_again(entry.diff, order, base_tree=self._repository.tree_of(fork))
+        if taken.intake is None or taken.refusal is not None:
+            return False
+        return not needs_approval(self._policy, taken.intake)
 
     def _merge_bases(self, tip: str) -> list[str]:
         git_dir = self._repository.git_dir
@@ -186,15 +308,3 @@ def _message_of(name: str, entries: Sequence[Entry]) -> str:
     """Return the message of a branch that lands as one patch: its name, and the subjects of its commits."""
     subjects = "\n".join(f"* {entry.subject}" for entry in entries)
     return f"{name}\n\n{subjects}"
-
-
-def require_known(needs: str, items: Sequence[WorkItem]) -> WorkItem:
-    """Return the work that other work needs.
-
-    Raises:
-        UsageError: It is none of the work that is named.
-    """
-    found = next((each for each in items if needs in (each.source.argument, each.source.branch)), None)
-    if found is None:
-        raise UsageError(f"--needs {needs}: it must land with the same command; name it, too")
-    return found

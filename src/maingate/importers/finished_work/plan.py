@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from maingate.importers.diffs import ReadDiff
 from maingate.importers.finished_work.items import WorkItem
+from maingate.importers.finished_work.sources import Source
 from maingate.importers.plan_files import checked, planned_task
 from maingate.importers.plan_names import NameGiver
 from maingate.plan.choices import LandingStyle
@@ -24,7 +25,7 @@ class LandOptions:
         landing: The form of the landing; None for that of the repository.
         gates: More gates: commands by name.
         is_ungated: Whether no gates run at all.
-        needs: The work that all other work needs.
+        needs: The work that all other work needs, by its source.
         priority: The priority of the workstreams.
         title: The title of the only workstream.
     """
@@ -32,7 +33,7 @@ class LandOptions:
     landing: LandingStyle | None = None
     gates: Mapping[str, str] = field(default_factory=dict)
     is_ungated: bool = False
-    needs: WorkItem | None = None
+    needs: Source | None = None
     priority: int = 0
     title: str | None = None
 
@@ -76,7 +77,8 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
         tasks: dict[str, Any] = {}
         for number, entry in enumerate(item.entries, start=1):
             task = planned_task(entry, number=number, folder=name)
-            tasks[task.name] = {**task.spec, **({"gates": []} if options.is_ungated else {})}
+            commit = {"commit": item.own.commits[number - 1]} if item.own else {}
+            tasks[task.name] = {**task.spec, **commit, **({"gates": []} if options.is_ungated else {})}
             files[task.spec["patch"]] = entry.diff
             permissions |= ReadDiff(entry.diff).permissions
         streams[name] = _workstream(item, tasks, options, names, items)
@@ -102,10 +104,12 @@ def _workstream(
     names: Mapping[int, str],
     items: Sequence[WorkItem],
 ) -> dict[str, Any]:
-    needed = [name for at, name in names.items() if items[at] is options.needs and item is not options.needs]
+    needs = options.needs
+    needed = [name for at, name in names.items() if items[at].source is needs and item.source is not needs]
     return {
         "title": options.title or item.title,
         **({"needs": needed} if needed else {}),
+        **({"base": item.own.base} if item.own else {}),
         **({"priority": options.priority} if options.priority else {}),
         **({"gates": []} if options.is_ungated else {}),
         "tasks": tasks,

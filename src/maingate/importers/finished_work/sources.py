@@ -39,6 +39,18 @@ class Source:
     uncommitted: tuple[str, ...] = ()
 
 
+def require_known(needs: str, sources: Sequence[Source]) -> Source:
+    """Return the work that other work needs.
+
+    Raises:
+        UsageError: It is none of the work that is named.
+    """
+    found = next((each for each in sources if needs in (each.argument, each.branch)), None)
+    if found is None:
+        raise UsageError(f"--needs {needs}: it must land with the same command; name it, too")
+    return found
+
+
 class SourceFinder:
     """Finds the work that arguments name, in one repository.
 

@@ -139,13 +139,14 @@ class ApplyPatches:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgePatch:
-    """Run the task's gates on ``tip``, its patch applied to ``onto``."""
+    """Run the task's gates on ``tip``, its patch applied to ``onto``, in a workstream that has a base."""
 
     input: TaskInput
     patch: PatchId | None
     gates: tuple[str, ...]
     tip: Tip
     onto: Tip
+    base: Tip
 
     @property
     def task(self) -> TaskId:

@@ -56,7 +56,7 @@ class Lanes:
     # -- a lane begins ---------------------------------------------------------------------------------------
 
     def lay(self, workstream: WorkstreamNode) -> None:
-        """Start the lane on what the target held once all that it needs had ended, or on the base.
+        """Start the lane on its own base, or on what the target held once all that it needs had ended.
 
         Those needed by the ones it needs land before them, so the last of the latter stands for all.
         """
@@ -64,7 +64,7 @@ class Lanes:
             run = self._turn.run
             needed = [run.workstreams[name] for name in workstream.needs]
             last = max(needed, key=lambda ws: ws.landing, default=None)
-            workstream.base = last.leaves if last and last.leaves else run.base
+            workstream.base = workstream.begins_on or (last.leaves if last and last.leaves else run.base)
         settled = workstream.settled or workstream.base
         workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
         self._publish_first(workstream)
@@ -173,8 +173,9 @@ class Lanes:
     def _judge(self, car: Car[TaskNode]) -> None:
         task = car.item
         patch = task.patch.id if task.patch else None
+        base = task.workstream.base or self._turn.run.base
         self._turn.speculate(
-            JudgePatch(input=task.input, patch=patch, gates=task.gates, tip=car.tip, onto=car.onto)
+            JudgePatch(input=task.input, patch=patch, gates=task.gates, tip=car.tip, onto=car.onto, base=base)
         )
 
     # -- the front -------------------------------------------------------------------------------------------

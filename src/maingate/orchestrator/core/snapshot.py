@@ -143,6 +143,7 @@ class WorkstreamNode:
         ref: Its own ref, ``refs/maingate/<run>/<workstream>``.
         open_tasks: The number of its tasks that have not ended.
         landing: Its place in the order in which workstreams land.
+        begins_on: The commit that it is to begin on; None for the head of the target.
         base: The commit that it begins on.
         settled: When it was loaded: the last of its commits whose gates have passed.
         landed: The target's head once it landed; None when it had nothing to land.
@@ -168,6 +169,7 @@ class WorkstreamNode:
     open_tasks: int = 0
     landing: int = 0
     lane: Lane[TaskNode] | None = None
+    begins_on: Tip | None = None
     base: Tip | None = None
     settled: Tip | None = None
     landed: Tip | None = None

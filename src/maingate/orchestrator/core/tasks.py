@@ -160,7 +160,8 @@ class Tasks:
         Their patches cannot conflict then with work that landed while the workstream waited.
         """
         newest = self._turn.run.tip
-        if base != newest and all(task.kind is TaskKind.TOOL for task in workstream.patch_tasks()):
+        is_of_tools = all(task.kind is TaskKind.TOOL for task in workstream.patch_tasks())
+        if base != newest and is_of_tools and workstream.begins_on is None:
             base = workstream.base = newest
             self._lanes.lay(workstream)
         self._turn.move_workstream(

@@ -95,6 +95,7 @@ class Dispatcher:
             layers=layers,
             quarantine=quarantine_folder,
             fence=fence,
+            threads=threads,
         )
         self._landing = LandingEffects(
             run=run,
@@ -120,18 +121,15 @@ class Dispatcher:
             database=database,
             threads=threads,
         )
-        self._steps = self._table(jobs, verdicts)
+        self._steps = self._table(jobs)
 
-    def _table(self, jobs: JobEffects, verdicts: VerdictService) -> Mapping[type, Sequence[EffectStep]]:
-        async def stop_judging(effect: StopJudging) -> None:
-            verdicts.forget(effect.commit)
-
+    def _table(self, jobs: JobEffects) -> Mapping[type, Sequence[EffectStep]]:
         whole: Mapping[type, Handler] = {
             TakePatch: self._blocking(self._patches.take),
             RestorePatch: self._blocking(self._patches.restore),
             ApplyPatches: self._blocking(self._patches.apply),
             JudgePatch: self._patches.judge,
-            StopJudging: stop_judging,
+            StopJudging: self._patches.stop_judging,
             KeepEvidence: self._blocking(self._patches.keep_evidence),
             StopCommand: jobs.stop,
             MoveWorkstreamRef: self._landing.move_workstream_ref,

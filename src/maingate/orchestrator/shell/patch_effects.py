@@ -3,7 +3,9 @@
 Work of git or the parser blocks, so the dispatcher calls it in a thread.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor as Threads
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +21,14 @@ from maingate.ids import PatchId, new_id
 from maingate.landing.checkouts import overwritten_work
 from maingate.landing.target_settings import fault_at
 from maingate.orchestrator.core.effect_inputs import PatchInput, RecordedCommit, RunInput, TaskInput
-from maingate.orchestrator.core.effects import ApplyPatches, JudgePatch, KeepEvidence, RestorePatch, TakePatch
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    JudgePatch,
+    KeepEvidence,
+    RestorePatch,
+    StopJudging,
+    TakePatch,
+)
 from maingate.orchestrator.core.events import (
     AppliedPatch,
     PatchesApplied,
@@ -28,10 +37,11 @@ from maingate.orchestrator.core.events import (
     PatchTaken,
 )
 from maingate.orchestrator.shell import evidence
+from maingate.orchestrator.shell.judged_commits import JudgedCommits
 from maingate.patches.intake import Intake
 from maingate.patches.policy.policy import Policy, needs_approval
 from maingate.patches.policy.unsafe_paths import SETTINGS
-from maingate.plan.choices import TaskKind, Whitespace
+from maingate.plan.choices import LandingStyle, TaskKind, Whitespace
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Committed, Order, Origin, Piece, Taken, summary_of
@@ -52,6 +62,7 @@ class PatchEffects:
         layers: The policy of the settings and of the plan.
         quarantine: The folder for refused patches.
         fence: Raises when this process does not hold the target any more.
+        threads: Where calls that block run.
     """
 
     def __init__(
@@ -65,10 +76,13 @@ class PatchEffects:
         layers: Policy,
         quarantine: Path,
         fence: Callable[[Connection], None],
+        threads: Threads,
     ) -> None:
         self._run, self._repository, self._executor = run, repository, executor
         self._verdicts, self._database = verdicts, database
-        self._quarantine, self._fence = quarantine, fence
+        self._quarantine, self._fence, self._threads = quarantine, fence, threads
+        self._judged, self._unwanted = JudgedCommits(repository, run.base), set[str]()
+        self._lands_commits = run.plan.landing is LandingStyle.MERGE
         self._policy_of = lru_cache(maxsize=256)(
             lambda workstream, task: layers.tightened(workstream).tightened(task)
         )
@@ -165,12 +179,31 @@ class PatchEffects:
             until=row.changed_at,
         )
 
-    async def judge(self, effect: JudgePatch) -> PatchJudged:
-        """Run a task's gates on its patch's commit."""
+    async def judge(self, effect: JudgePatch) -> PatchJudged | None:
+        """Run a task's gates on its patch's commit; return None when that is not wanted any more."""
         task = effect.input
         subject = JudgedSubject(label=task.label, workstream_id=task.workstream, patch_id=effect.patch)
-        judgement = await judge_tree(self._verdicts, subject, effect.gates, tip=effect.tip, onto=effect.onto)
+        self._unwanted.discard(effect.tip.commit)
+        tip, onto = await self._seen(effect)
+        if effect.tip.commit in self._unwanted:
+            return None
+        self._judged.note(effect.tip, tip)
+        judgement = await judge_tree(self._verdicts, subject, effect.gates, tip=tip, onto=onto)
         return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
+
+    async def _seen(self, effect: JudgePatch) -> tuple[Tip, Tip]:
+        """Return the commit that gates see, and the one without the patch."""
+        if self._judged.is_on_head(effect.base):
+            return effect.tip, effect.onto
+        tips = {"tip": effect.tip, "onto": effect.onto}
+        loop = asyncio.get_running_loop()
+        seen = await loop.run_in_executor(self._threads, self._judged.seen_of, effect.base, tips)
+        return seen["tip"], seen["onto"]
+
+    async def stop_judging(self, effect: StopJudging) -> None:
+        """Stop the gates on a commit."""
+        self._unwanted.add(effect.commit)
+        self._verdicts.forget(self._judged.seen_as(effect.commit))
 
     def keep_evidence(self, effect: KeepEvidence) -> None:
         """Write a refused patch and the reason into the quarantine folder; blocks."""
@@ -231,7 +264,12 @@ class PatchEffects:
             ("Maingate-Task", patch.task.id),
             ("Maingate-Patch", patch.patch),
         ]
-        return Piece(intake=patch.material, order=self._order(patch.task), trailers=trailers)
+        return Piece(
+            intake=patch.material,
+            order=self._order(patch.task),
+            trailers=trailers,
+            commit=patch.task.plan.commit if self._lands_commits else None,
+        )
 
     def _order(self, task: TaskInput) -> Order:
         policy = self._policy_of(task.policy, task.plan.policy)

@@ -14,7 +14,7 @@ from maingate.plan.model import Plan, TaskPlan, WorkstreamPlan
 from maingate.settings.problems import Location, Mistake
 
 _SOURCES: Final = ("patch", "tool", "command", "noop")
-_OF_PATCHES: Final = ("prompt", "prompt_file", "scope", "gates", "message", "author", "date")
+_OF_PATCHES: Final = ("prompt", "prompt_file", "commit", "scope", "gates", "message", "author", "date")
 
 
 def check_tasks(plan: Plan, name: str, workstream: WorkstreamPlan, context: PlanContext) -> Iterator[Mistake]:
@@ -95,6 +95,9 @@ def _check_no_patch_keys(task: TaskPlan, place: Location) -> Iterator[Mistake]:
 
 def _check_tool(plan: Plan, task: TaskPlan, place: Location, context: PlanContext) -> Iterator[Mistake]:
     name = str(task.tool)
+    if task.commit is not None:
+        hint = "a tool makes another patch: remove it"
+        yield Mistake(location=(*place, "commit"), message="'commit' is for ready diffs", hint=hint)
     if name not in context.names.tools:
         yield unknown_name(name, context.names.tools, (*place, "tool"), "tool")
     if task.prompt is not None and task.prompt_file is not None:

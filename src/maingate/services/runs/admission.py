@@ -26,7 +26,7 @@ from maingate.plan.loader import LoadedPlan
 from maingate.repository_context import RepositoryContext
 from maingate.services.handover.run_queue import NO_OPTIONS, RunOptions, note_hand_over
 from maingate.services.handover.server_hold import living_server
-from maingate.services.runs.plan_loading import at_target
+from maingate.services.runs.plan_loading import at_target, require_bases
 from maingate.services.runs.python_gc_pause import without_collecting
 from maingate.services.runs.run_creation import Admission, create
 from maingate.services.targets.lease_renewal import TargetHolds, Wait, when_free
@@ -160,8 +160,10 @@ class AdmissionService:
                     raise
         context = self._context
         require_usable(context.repository, target)
+        loaded = at_target(loaded, context.repository, target)
+        require_bases(loaded, context.repository, target)
         return Admission(
-            loaded=at_target(loaded, context.repository, target),
+            loaded=loaded,
             target=target,
             tree_settings=context.tree_settings(target),
         )
@@ -212,7 +214,9 @@ def examine(repository: Repository, loaded: LoadedPlan, *, is_trial: bool = Fals
     target = repository.resolve_target(loaded.plan.target)
     require_usable(repository, target)
     LandingTarget(repository=repository, ref=target.ref).require_ready(is_trial=is_trial)
-    return Admission(loaded=at_target(loaded, repository, target), target=target)
+    loaded = at_target(loaded, repository, target)
+    require_bases(loaded, repository, target)
+    return Admission(loaded=loaded, target=target)
 
 
 def _valid(traceparent: str | None) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from maingate.errors import PlanError, Problem, RepositoryError
 from maingate.git.repository import Repository, Target
 from maingate.landing.target_settings import read_target, settings_at
 from maingate.plan import loader
@@ -29,6 +30,33 @@ def rules_at(context: RepositoryContext, target: Target) -> tuple[Settings, Repo
     files = context.files or SettingsFiles()
     files = replace(files, target=settings_at(context.repository, target))
     return load_settings(None, os.environ, files=files), RepositoryRules(files=rules_of(files))
+
+
+def require_bases(loaded: LoadedPlan, repository: Repository, target: Target) -> None:
+    """Raise unless each workstream that states a base begins on a commit of the target.
+
+    Raises:
+        PlanError: One does not: the changes of its base would land without a look at them.
+    """
+    problems = []
+    for name, workstream in loaded.plan.workstreams.items():
+        base = workstream.base
+        if base is None or _has(repository, target, base):
+            continue
+        file, line = loaded.place_of("workstreams", name, "base")
+        message = f"workstreams.{name}: {base[:12]} is not in the history of {target.ref}"
+        hint = "name a commit of the target, or remove the key"
+        problems.append(Problem(file=file, line=line, message=message, hint=hint))
+    if problems:
+        raise PlanError(problems)
+
+
+def _has(repository: Repository, target: Target, commit: str) -> bool:
+    try:
+        found = repository.resolve_commit(commit)
+    except RepositoryError:
+        return False
+    return found == commit and repository.is_ancestor(commit, target.commit)
 
 
 def at_target(loaded: LoadedPlan, repository: Repository, target: Target) -> LoadedPlan:

@@ -3,16 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from maingate.db.dao import runs, tasks, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
+from maingate.git.refs import PRIVATE_REFS
 from maingate.git.repository import Repository, Target
 from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
 from maingate.plan.loader import LoadedPlan
+
+_COMMITS: Final = "_commits"
+"""The folder of these refs; no name of a workstream begins like that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ def create(
         traceparent=admission.traceparent,
     )
     runs.insert_many(conn, [run], at=at)
+    _keep_commits(repository, run_id, admission.loaded)
     ids = {name: WorkstreamId(new_id("ws")) for name in plan.workstreams}
     workstreams.insert_many(conn, list(_workstream_rows(run_id, admission.loaded, ids)), at=at)
     workstreams.add_needs(
@@ -65,6 +70,19 @@ def create(
         conn, _task_needs(admission.loaded, {(row.workstream_id, row.name): row.id for row in rows}, ids)
     )
     return run_id
+
+
+def _keep_commits(repository: Repository, run_id: RunId, loaded: LoadedPlan) -> None:
+    """Point a ref of the run at the commits that are to land as they are, so that git keeps them.
+
+    Their branch may be moved on or deleted while the run waits.
+    """
+    for name, workstream in loaded.plan.workstreams.items():
+        for task in reversed(workstream.task_order()):
+            commit = workstream.tasks[task].commit
+            if commit is not None and repository.has_object(commit):
+                repository.keep(f"{PRIVATE_REFS}{run_id}/{_COMMITS}/{name}", commit)
+                break
 
 
 def _workstream_rows(
