@@ -315,7 +315,7 @@ def test_a_run_whose_budget_is_used_up_gets_a_larger_one(desk: Desk) -> None:
     claude.write_text(f"#!/bin/sh\ntouch \"${{MAINGATE_TASK#*/}}\"\necho '{json.dumps(said)}'\n")
     claude.chmod(0o755)
     tool = {"preset": "claude", "env": {"PATH": f"{desk.folder}/bin:/usr/bin:/bin"}}
-    tasks = {name: {"tool": "claude", "prompt": "x"} for name in "abc"}
+    tasks = {name: {"tool": "claude", "prompt": "x", "scope": ["**"]} for name in "abc"}
     plan = desk.plan({}, tools={"claude": tool}, budget_usd=1.0, workstreams={"w": {"tasks": tasks}})
     assert desk.call("run", str(plan)).returncode == 3
     item = desk.item("budget")
