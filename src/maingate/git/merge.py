@@ -275,13 +275,13 @@ def merging(
             **as_variables(rules.settings_in(tree, into, favours=favours)),
         }
 
-        def ask(*words: str, given: bytes | None = None) -> GitResult:
+        def ask(*words: str, given: bytes | None = None, index: Path | None = None) -> GitResult:
             return run_git(
                 *("-c", f"core.attributesFile={private.path / _USERS}"),
                 *words,
                 git_dir=private.path,
                 cwd=tree,
-                env=env,
+                env=env if index is None else {**env, "GIT_INDEX_FILE": str(index)},
                 input=given,
                 check=False,
                 timeout=GIT_TIMEOUT,

@@ -321,6 +321,31 @@ def test_a_conflict_of_the_merge_is_a_conflict(repo: GitRepo, opened: Repository
     assert outcome.reason.detail["paths"] == ["s"]
 
 
+@pytest.mark.parametrize("where", ["tracked", "info"])
+def test_a_merge_goes_by_the_merge_drivers(repo: GitRepo, opened: Repository, where: str) -> None:
+    """Entries of a union changelog from several patches are all kept, as `git am -3` keeps them."""
+    if where == "info":
+        (repo.path / ".git/info").mkdir(exist_ok=True)
+        (repo.path / ".git/info/attributes").write_text("CHANGELOG merge=union\n")
+    rules: Files = {"docs/.gitattributes": "CHANGELOG merge=union\n"} if where == "tracked" else {}
+    repo.commit({**rules, "docs/CHANGELOG": "# Changes\n- zero\n"})
+    diff = repo.diff_of({"docs/CHANGELOG": "# Changes\n- two\n- zero\n", "new": "new\n"})
+    repo.commit({"docs/CHANGELOG": "# Changes\n- one\n- zero\n"})
+    repo.write({"docs/CHANGELOG": "# Changes\n- one\n- two\n- zero\n", "new": "new\n"})
+    repo.git("add", "-A")
+    outcome = apply(opened, repo.tree(), diff)
+    assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
+
+
+def test_a_driver_that_drops_the_patch_is_not_believed(repo: GitRepo, opened: Repository) -> None:
+    """A driver may keep the other side; then the patch did not apply."""
+    repo.git("config", "merge.mine.driver", "true")
+    repo.commit({".gitattributes": "f merge=mine\n", "f": "0\n"})
+    diff = repo.diff_of({"f": "theirs\n"})
+    repo.commit({"f": "ours\n"})
+    assert isinstance(apply(opened, repo.tree(), diff), NotApplied)
+
+
 def test_part_of_a_patch_may_be_there_already(repo: GitRepo, opened: Repository) -> None:
     """With known blobs, a half that is there already is recognised and the other half lands."""
     diff = repo.diff_of({"a.txt": with_line(5, "x\n"), "dir/c.txt": "new\n"})

