@@ -506,3 +506,32 @@ def test_what_is_not_in_a_tools_patch_is_told(base: GitRepo, tmp_path: Path) -> 
         told = database.execute("SELECT message FROM tool_runs").fetchall()
     assert [f"w/t, attempt 1: {note}" in reason for (reason,) in warned] == [True]
     assert told == [(note,)]
+
+
+def test_a_ready_patch_in_plain_text_does_not_land(
+    base: GitRepo, tmp_path: Path, hermetic_environment: Path
+) -> None:
+    """A diff that shows what the filter shows is refused; one of what is stored lands."""
+    (hermetic_environment / ".gitconfig").write_text(
+        '[filter "crypt"]\n\tclean = sed s/^plain:/stored:/\n\tsmudge = sed s/^stored:/plain:/\n'
+    )
+    base.commit({".gitattributes": "*.secret filter=crypt\n"}, "attributes")
+    for name, content in (("raw", "plain: x"), ("right", "stored: x")):
+        (tmp_path / f"{name}.diff").write_text(
+            f"--- /dev/null\n+++ b/{name}.secret\n@@ -0,0 +1 @@\n+{content}\n"
+        )
+    done = run(
+        base,
+        {},
+        {},
+        workstreams={
+            name: {"tasks": {"t": {"patch": str(tmp_path / f"{name}.diff")}}} for name in ("raw", "right")
+        },
+    )
+    assert (done.code("raw/t"), done.patch_state("raw/t")) == ("format_invalid", "quarantined")
+    assert "raw.secret, which the filter crypt stores otherwise" in done.task("raw/t")["reason"]["message"]
+    assert base.git("ls-tree", "--name-only", "main").splitlines() == [
+        ".gitattributes",
+        "readme",
+        "right.secret",
+    ]

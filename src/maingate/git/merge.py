@@ -17,14 +17,14 @@ from typing import Final
 
 import pygit2
 
-from maingate.errors import GitError, RepositoryError
+from maingate.errors import RepositoryError
 from maingate.git.command import GitResult, failure, require_git, run_git
 from maingate.git.commits import commit_content
 from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.library import translated
 from maingate.git.merge_rules import MergeRules, Side
 from maingate.git.persons_programs import as_variables
-from maingate.git.private_git import GIT_TIMEOUT, PrivateGitDir, own_directory
+from maingate.git.private_git import GIT_TIMEOUT, PrivateGitDir, own_directory, write_below
 from maingate.git.repository import Repository
 from maingate.git.trees import Changes, GitEntry, TreeConflictError
 
@@ -295,16 +295,8 @@ def _write_attributes(
     rules: MergeRules, git_dir: Path, tree: Path, attributes: Iterable[tuple[bytes, bytes]]
 ) -> None:
     """Write the attributes where git reads them in a checkout of the side that is merged into."""
-    try:
-        (git_dir / "info").mkdir()
-        (git_dir / "info" / "attributes").write_bytes(rules.of_repository)
-        (git_dir / _USERS).write_bytes(rules.of_user)
-        for path, content in attributes:
-            at = tree / os.fsdecode(path)
-            at.parent.mkdir(parents=True, exist_ok=True)
-            at.write_bytes(content)
-    except OSError as error:
-        raise GitError(f"the attributes of a merge could not be written: {error}") from error
+    write_below(git_dir, [(b"info/attributes", rules.of_repository), (os.fsencode(_USERS), rules.of_user)])
+    write_below(tree, attributes)
 
 
 def attributes_of(repository: Repository, tree: str, paths: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -19,7 +19,7 @@ import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -109,6 +109,21 @@ def own_directory() -> Iterator[Path]:
         yield path
     finally:
         remove(os.fsencode(path))
+
+
+def write_below(folder: Path, files: Iterable[tuple[bytes, bytes]]) -> None:
+    """Write files of these paths and contents below a folder, with the folders that lead to them.
+
+    Raises:
+        GitError: One cannot be written.
+    """
+    try:
+        for path, content in files:
+            at = folder / os.fsdecode(path)
+            at.parent.mkdir(parents=True, exist_ok=True)
+            at.write_bytes(content)
+    except OSError as error:
+        raise GitError(f"the attributes of a tree could not be written: {error}") from error
 
 
 def _fast_directory() -> str | None:

@@ -147,6 +147,7 @@ class PartsFactory:
                 max_bytes=deps.settings.max_patch_bytes,
                 now=deps.clock.now,
                 ledger=partial(landed_changes, deps.database),
+                drivers=deps.drivers,
             ),
             database=deps.database,
             settings=deps.settings,

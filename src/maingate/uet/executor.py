@@ -5,15 +5,18 @@ The result is an outcome; that a patch is refused is not an error.
 """
 
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from maingate.errors import PatchFolderError, UnreadablePatchError
 from maingate.git.commit_again import commit_again
+from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.own_commits import lands_as_it_is
 from maingate.git.repository import Blob, Repository, Signature
+from maingate.git.stored_content import raw_paths
 from maingate.git.trees import SYMLINK_MODE
 from maingate.git_dates import GitDate, read_date
 from maingate.patches.apply.already_there import AlreadyThere, FindLanded, Known
@@ -25,8 +28,12 @@ from maingate.patches.intake import Intake, take_in
 from maingate.patches.policy.policy import judge
 from maingate.patches.repair_record import Repair
 from maingate.patches.text.mail import date_repair
+from maingate.patches.text.quoting import show_path
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.step_values import Committed, Order, Piece, Taken, message_of
+from maingate.wording import listed
+
+_SHOWN: Final = 3
 
 
 class Executor:
@@ -39,6 +46,7 @@ class Executor:
         ledger: Finds what landed before.
         is_trial: Whether nothing will land by what it says: then git is asked only where our own reading of
             a patch is not exact, and no commit is signed.
+        drivers: The filters by which content is stored.
     """
 
     def __init__(
@@ -49,9 +57,10 @@ class Executor:
         now: Callable[[], datetime],
         ledger: FindLanded,
         is_trial: bool = False,
+        drivers: FilterDrivers = NONE,
     ) -> None:
         self._repository, self._max_bytes, self._now = repository, max_bytes, now
-        self._is_trial = is_trial
+        self._is_trial, self._drivers = is_trial, drivers
         self._there = AlreadyThere(repository, ledger)
 
     def take(self, path: Path, order: Order, *, base_tree: str) -> Taken:
@@ -114,6 +123,9 @@ class Executor:
         for patch, applied in self._applied(patches, tree, history, known):
             if isinstance(applied, Reason):
                 return made, applied
+            if raw := raw_paths(self._repository, self._drivers, tree, applied.tree):
+                return made, _raw(raw)
+            tree = applied.tree
             onto = self._commit(patch, applied.tree, onto)
             history.go_on(onto)
             made.append(
@@ -258,6 +270,17 @@ def _too_large(path: Path, size: int, limit: int) -> Reason:
         message=f"{path.name} has {size:,} bytes, more than the {limit:,} that are read; "
         "raise max_patch_bytes if that is how it should be",
         detail={"bytes": size, "limit": limit},
+    )
+
+
+def _raw(found: Mapping[bytes, str]) -> Reason:
+    names = listed([show_path(path) for path in found], _SHOWN)
+    filters = listed(sorted(set(found.values())), _SHOWN)
+    return Reason(
+        code=ReasonCode.FORMAT_INVALID,
+        message=f"the patch has the raw content of {names}, which the filter {filters} stores otherwise; "
+        "make it with `git diff --binary --no-textconv`",
+        detail={"paths": [show_path(path) for path in found]},
     )
 
 

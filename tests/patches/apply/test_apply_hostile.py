@@ -216,7 +216,7 @@ def test_names_that_look_like_messages_mislead_nobody(repo: GitRepo, opened: Rep
 def test_all_configuration_but_merge_drivers_changes_nothing_and_runs_nothing(
     repo: GitRepo, opened: Repository, tmp_path: Path
 ) -> None:
-    """Merge drivers, filters, hooks, whitespace rules, replaced objects: neither asked nor obeyed."""
+    """Filters, hooks, whitespace rules, replaced objects: neither asked nor obeyed."""
     evil = program(tmp_path / "evil", tmp_path / "ran")
     exact = repo.diff_of({"a.txt": LINES.replace("line 9\n", "nine  \n")})
     merged = repo.diff_of({"b.txt": LINES.upper().replace("LINE 20\n", "twenty\n")})
