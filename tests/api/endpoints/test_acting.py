@@ -134,6 +134,7 @@ def test_a_plan_may_come_as_yaml_with_bytes_or_as_a_form(client: httpx.Client, r
     parts = {"plan": ("plan.yaml", text.encode()), "p/a.patch": ("a.patch", patch)}
     form = client.post("/api/v1/plan/check", files=parts)
     assert form.json() == checked.json()
+    assert (form.json()["ok"], form.json()["trial"]["items"][0]["state"]) == (True, "clear")
     run = client.post("/api/v1/runs", files=parts)
     assert run.status_code == 201, run.text
     assert until_ended(client, run.json()["id"]) == "succeeded"
@@ -481,3 +482,12 @@ def test_the_log_of_a_running_gate_can_be_read(client: httpx.Client, repo: GitRe
     (tmp_path / "go").touch()
     assert until_ended(client, run["id"]) == "succeeded"
     assert client.get(f"/api/v1/why/{running['id']}").json()["waiting"] is None
+
+
+def test_a_plan_that_conflicts_with_its_target_is_not_ok(client: httpx.Client, repo: GitRepo) -> None:
+    """It is valid, so it is no problem document; the conflict is told as by `plan check`."""
+    patch = repo.diff_of({"a": "patched\n"}).decode()
+    repo.commit({"a": "moved on\n"}, "moved on")
+    plan = "maingate: 1\nworkstreams: {w: {tasks: {t: {patch: a.patch}}}}\n"
+    told = client.post("/api/v1/plan/check", json={"plan": plan, "files": {"a.patch": patch}}).json()
+    assert (told["ok"], told["trial"]["items"][0]["reason"]["code"]) == (False, "conflict")

@@ -19,6 +19,7 @@ from maingate.api.schemas.runs import PlanChecked
 from maingate.queries.runs.plan_summary import plan_summary
 from maingate.roles import Role
 from maingate.services.http.uploads import MOST_FILES
+from maingate.services.runs.conflict_trial import tried_plan
 
 router = APIRouter(prefix="/api/v1", tags=["plans"])
 
@@ -99,7 +100,10 @@ async def check(request: Request, desk: AtDesk, sent: Submitted, repo: RepoName 
     def work() -> str:
         _, maingate = desk.one(repo, Role.SUBMITTER)
         with maingate.uploads.loaded(sent.parsed().upload(), is_kept=False) as loaded:
-            return rendered({"ok": True, "plan": plan_summary(loaded)})
+            trial = tried_plan(loaded)
+            is_ok = trial is None or trial.is_ok
+            tried = None if trial is None else trial.as_json()
+            return rendered({"ok": is_ok, "plan": plan_summary(loaded), "trial": tried})
 
     return Response(await slowly(request, work), 200, media_type=JSON)
 

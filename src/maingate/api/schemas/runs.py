@@ -1,6 +1,6 @@
 """Schemas of runs and their reports, and of submitted plans."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -31,10 +31,15 @@ class Answered(BaseModel):
 
 
 class PlanChecked(BaseModel):
-    """A valid plan, as the run that it defines."""
+    """A valid plan, as the run that it defines, and what of it conflicts.
 
-    ok: Literal[True]
+    `ok` is false if a critical workstream could not land on the target as that is now; `trial` is null where
+    there is no target.
+    """
+
+    ok: bool
     plan: dict[str, Any]
+    trial: dict[str, Any] | None
 
 
 class Waiting(BaseModel):
