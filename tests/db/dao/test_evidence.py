@@ -138,6 +138,34 @@ def test_an_intent_is_pending_until_it_is_settled_once(database: Database, world
             intents.abandon(connection, first.id, LATER)
 
 
+def test_the_move_that_brought_a_commit_is_found_by_what_it_names(database: Database, world: World) -> None:
+    """The ref's new commit, or that of a patch; only moves that were made, in the order of their making."""
+    second = make_intent(world, old="b" * 40, new="d" * 40, commits={})
+    first, beside = make_intent(world), make_intent(world, commits={})
+    lost, open_ = make_intent(world, new="e" * 40), make_intent(world, new="f" * 40)
+    with database.write() as connection:
+        for each in (second, first, beside, lost, open_):
+            intents.record(connection, each)
+        for at, each in enumerate((first, beside, second)):
+            intents.landed(connection, each.id, NOW + timedelta(seconds=at))
+        intents.abandon(connection, lost.id, LATER)
+        made = {each.id for each in intents.that_brought(connection, "b" * 40)}
+        assert made == {first.id, beside.id}
+        assert [each.id for each in intents.that_brought(connection, "c" * 40)] == [first.id]
+        assert intents.that_brought(connection, "e" * 40) == intents.that_brought(connection, "f" * 40) == []
+        together = intents.of_one_move(connection, "refs/heads/main", "b" * 40)
+        assert {each.id for each in together} == {first.id, beside.id}
+        assert [move.new for move in intents.moves_made(connection, world.run.repository_id)] == [
+            "b" * 40,
+            "b" * 40,
+            "d" * 40,
+        ]
+        assert intents.moves_made(connection, "repo_0") == []
+        assert intents.get(connection, second.id).old == "b" * 40
+        with pytest.raises(UnknownEntityError):
+            intents.get(connection, "intent_0")
+
+
 def claim(
     database: Database, holder: str, *, now: object = NOW, instead_of: leases.Lease | None = None
 ) -> leases.Lease | leases.HeldBy:
