@@ -236,14 +236,20 @@ def test_nothing_of_the_persons_is_overwritten(
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
 def test_an_edit_that_git_was_told_to_overlook_is_seen(repo: GitRepo, opened: Repository, flag: str) -> None:
-    """People keep local settings that way; `git status` shows nothing of it."""
+    """People keep local settings that way; `git status` shows nothing of it, so the command is told."""
     commits = made(repo, {"a.txt": "2\n"})
     repo.git("update-index", flag, "a.txt")
     repo.write({"a.txt": "my own\n"})
     came = landed(opened, commits)
     assert isinstance(came, Obstruction)
-    assert "a.txt has uncommitted changes" in came.message
+    mark = flag.removeprefix("--")
+    assert (
+        f"a.txt has uncommitted changes that `git status` does not show, since it is marked {mark} "
+        f"(`git update-index --no-{mark} a.txt`); commit, stash or move that away first"
+    ) in came.message
     assert (repo.path / "a.txt").read_text() == "my own\n"
+    repo.git("update-index", f"--no-{mark}", "a.txt")
+    assert repo.git("status", "--porcelain") == "M a.txt"
 
 
 @pytest.mark.parametrize("how", ["staged", "intent-to-add", "conflict"])

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,10 @@ def test_a_killed_run_is_resumed_to_its_end(trial: Trial) -> None:
     trial.let_go_on()
     done = trial.call("resume", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["state"] == "succeeded"
+    report = json.loads(done.stdout)
+    assert report["state"] == "succeeded"
+    began, ended = (datetime.fromisoformat(report[name]) for name in ("started_at", "completed_at"))
+    assert report["seconds"] < (ended - began).total_seconds(), "the time without a process counts"
     merges = trial.repo.git("log", "--merges", "--format=%s", "main").splitlines()
     assert merges == ["Merge second into main", "Merge first into main"]
     assert trial.repo.git("status", "--porcelain") == ""

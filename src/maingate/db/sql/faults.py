@@ -8,9 +8,10 @@ from sqlalchemy import URL
 from maingate.errors import DatabaseError, InvariantError, MaingateError
 from maingate.wording import as_text
 
+_BUSY: Final = "another process is writing to it and did not finish in time; try again"
 _ADVICE: Final = (
-    ("database is locked", "another process is writing to it and did not finish in time; try again"),
-    ("lock timeout", "another process is writing to it and did not finish in time; try again"),
+    ("database is locked", f"{_BUSY} (`fuser FILE` tells which process has the file open)"),
+    ("lock timeout", _BUSY),
     ("database or disk is full", "the disk is full; make room and run `maingate resume`"),
     ("no space left", "the disk is full; make room and run `maingate resume`"),
     ("could not extend file", "its disk is full; make room and run `maingate resume`"),

@@ -9,8 +9,9 @@ keep a run from starting. And before a branch moves: which files of a person, tr
 
 import errno
 import os
+import shlex
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -60,13 +61,38 @@ def overwritten_files(
     found = sorted(theirs)
     new_ones = [path for path in found if changed[path][0] is None]
     in_way = list(in_the_way(repository, checkout.top, tree, new_ones))
-    for path in paths_of(in_way[:_SHOWN_OF_A_MOVE]):
-        yield f"{path} is not tracked and would be overwritten"
+    for name in paths_of(in_way[:_SHOWN_OF_A_MOVE]):
+        yield f"{name} is not tracked and would be overwritten"
     edited = [path for path in found if path not in set(new_ones)]
-    for path in paths_of(edited[:_SHOWN_OF_A_MOVE]):
-        yield f"{path} has uncommitted changes"
-    if (more := len(in_way[_SHOWN_OF_A_MOVE:]) + len(edited[_SHOWN_OF_A_MOVE:])) > 0:
+    hidden = _hidden(checkout, edited[:_SHOWN_OF_A_MOVE])
+    for path in edited[:_SHOWN_OF_A_MOVE]:
+        yield f"{show_path(path)} has uncommitted changes{hidden.get(path, '')}"
+    more = len(in_way[_SHOWN_OF_A_MOVE:]) + len(edited[_SHOWN_OF_A_MOVE:])
+    if more:
         yield f"and {more} more files"
+    if found:
+        yield "commit, stash or move that away first"
+
+
+def _hidden(checkout: Checkout, paths: Sequence[bytes]) -> dict[bytes, str]:
+    """Return a remark, with a command, on each file whose changes `git status` does not show."""
+    if not paths:
+        return {}
+    told = checkout.git("--literal-pathspecs", "ls-files", "-v", "-z", "--", *paths).stdout.split(b"\0")
+    remarks = {}
+    for record in told[:-1]:
+        tag, path = record[:1], record[2:]
+        marks = [
+            *(["skip-worktree"] if tag in b"Ss" else ()),
+            *(["assume-unchanged"] if tag.islower() else ()),
+        ]
+        if marks:
+            undo = " ".join(f"--no-{mark}" for mark in marks)
+            remarks[path] = (
+                f" that `git status` does not show, since it is marked {' and '.join(marks)}"
+                f" (`git update-index {undo} {shlex.quote(show_path(path))}`)"
+            )
+    return remarks
 
 
 def in_the_way(repository: Repository, top: Path, tree: str, paths: Iterable[bytes]) -> Iterator[bytes]:

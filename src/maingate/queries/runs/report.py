@@ -154,7 +154,7 @@ class RunReporter:
             "tasks": self._tasks,
             "gates": self._gates,
             "cost": lambda: _cost(self._rows),
-            "seconds": lambda: report_parts.seconds_json(run, self._now),
+            "seconds": lambda: report_parts.seconds_json(run, self._now, self._rows.paused),
             "created_at": lambda: report_parts.moment_json(run.created_at),
             "started_at": lambda: report_parts.moment_json(run.started_at),
             "completed_at": lambda: report_parts.moment_json(run.completed_at),

@@ -91,12 +91,18 @@ def gate_counts_json(counted: GateCount) -> Json:
     }
 
 
-def seconds_json(run: RunRow, now: datetime | None) -> float | None:
-    """Return the time that a run has taken so far; None when it is not known."""
+def seconds_json(run: RunRow, now: datetime | None, paused: float) -> float | None:
+    """Return the time that a run has taken so far, without pauses; None when it is not known.
+
+    Args:
+        run: The run.
+        now: The time, for a run that has not ended.
+        paused: Seconds without a process, before it was resumed.
+    """
     end = run.completed_at or now
     if end is None:
         return None
-    return round(max(0.0, (end - (run.started_at or end)).total_seconds()), 3)
+    return round(max(0.0, (end - (run.started_at or end)).total_seconds() - paused), 3)
 
 
 def reason_json(reason: Reason | None) -> Json | None:

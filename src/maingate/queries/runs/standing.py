@@ -59,7 +59,7 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
         is_alive = not has_ended(run) and context.is_at_work(conn, run)
         waits = _waits(context, conn, run)
         stopped = None if is_alive or has_ended(run) else stops.last(conn, run.id)
-        spent = tool_runs.spent_by_run(conn, run.id)
+        spent, paused = tool_runs.spent_by_run(conn, run.id), stops.paused_seconds(conn, run.id)
         wanted = [each for each in streams if each.id == opened] or (streams if len(streams) == 1 else [])
         shown = [_with_tasks(conn, run, each, waits) for each in wanted]
         landed = sum(stream.landed_commit is not None for stream in streams)
@@ -84,7 +84,7 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
         "target": report_parts.target_json(run, None),
         "gates": report_parts.gate_counts_json(gates),
         "cost": None if spent is None else _cost(run, spent),
-        "seconds": report_parts.seconds_json(run, context.clock.now()),
+        "seconds": report_parts.seconds_json(run, context.clock.now(), paused),
         "created_at": report_parts.moment_json(run.created_at),
         "started_at": report_parts.moment_json(run.started_at),
         "completed_at": report_parts.moment_json(run.completed_at),

@@ -196,11 +196,11 @@ class ExecutionService:
         return state
 
     def _note_resumption(self, run_id: RunId) -> None:
-        """Record that a run that had stopped goes on."""
+        """Record that a run goes on that had stopped, or whose process had exited."""
         database = self._context.database
         with database.read() as conn:
-            has_stopped = stops.last(conn, run_id) is not None
-        if has_stopped:
+            has_begun = runs.get(conn, run_id).started_at is not None
+        if has_begun:
             with database.write() as conn:
                 stops.resume(conn, run_id, at=self._context.clock.now())
 

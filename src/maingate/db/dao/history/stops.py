@@ -18,6 +18,8 @@ from maingate.events import Event, EventType, Severity, iso_millis
 
 STOPPED: Final = "stopped"
 RESUMED: Final = "resumed"
+PAUSED: Final = "paused_seconds"
+"""The seconds that a run was without a process, in the event of its continuation."""
 HANDED_OVER: Final = "handed_over"
 _NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -32,9 +34,30 @@ def record(conn: Connection, run_id: str, error: Exception, *, at: datetime) -> 
 
 
 def resume(conn: Connection, run_id: str, *, at: datetime) -> None:
-    """Record that a process continues a run that had stopped."""
+    """Record that a process continues a run that had stopped, or whose process had exited, and the pause."""
     message = "a process went on with the run, which had stopped"
-    events.record(conn, new_event(EventType.RESUMED, the_run(run_id), at, trigger=RESUMED, reason=message))
+    pause = {} if (idle := _idle_since(conn, run_id)) is None else {PAUSED: _seconds(idle, at)}
+    event = new_event(EventType.RESUMED, the_run(run_id), at, trigger=RESUMED, reason=message, metadata=pause)
+    events.record(conn, event)
+
+
+def paused_seconds(conn: Connection, run_id: str) -> float:
+    """Read how long a run had no process, in all, each time before one continued it."""
+    resumed = events.query(conn, entity=run_id, trigger=RESUMED)
+    return sum(float(event.metadata.get(PAUSED, 0.0)) for event in resumed)
+
+
+def _idle_since(conn: Connection, run_id: str) -> datetime | None:
+    """Read when a run stopped; of one whose process was killed, the time of its last event."""
+    stopped, resumed = _newest(conn, run_id, STOPPED), _newest(conn, run_id, RESUMED)
+    if stopped is not None and (resumed is None or _seq(resumed) < _seq(stopped)):
+        return stopped.timestamp
+    last_event = events.query(conn, run_id=run_id, newest=True, limit=1)
+    return last_event[0].timestamp if last_event else None
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return round(max(0.0, (end - start).total_seconds()), 3)
 
 
 def last(conn: Connection, run_id: str) -> Mapping[str, Any] | None:
