@@ -472,13 +472,15 @@ def test_the_log_of_a_running_gate_can_be_read(client: httpx.Client, repo: GitRe
     """What it printed so far."""
     gate = f"echo begun; {waiting_for(tmp_path / 'go')}"
     run = submit(client, submission(repo, gates={"unit": {"run": gate}}))
-    wait_until((tmp_path / "go.begun").exists, "the gate")
-    [running] = client.get("/api/v1/gates?state=RUNNING").json()["items"]
+    running_gates = "/api/v1/gates?state=RUNNING"
+    wait_until(lambda: client.get(running_gates).json()["items"], "the gate on record")  # it may begin before
+    [running] = client.get(running_gates).json()["items"]
     for entity in (running["id"], running["patch_id"], running["workstream_id"], run["id"]):
         found = client.get(f"/api/v1/why/{entity}").json()
         assert (found["id"], found["run_id"]) == (entity, run["id"])
         assert found["waiting"]["for"]
-    assert client.get(f"/api/v1/gates/{running['id']}/log").content == b"begun\n"
+    log = f"/api/v1/gates/{running['id']}/log"
+    wait_until(lambda: client.get(log).content == b"begun\n", "the log, which its worker writes")
     (tmp_path / "go").touch()
     assert until_ended(client, run["id"]) == "succeeded"
     assert client.get(f"/api/v1/why/{running['id']}").json()["waiting"] is None
