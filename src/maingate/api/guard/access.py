@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+import anyio.to_thread
 from fastapi import Request
 
 from maingate.api.answers.problems import HttpProblemError
@@ -239,11 +240,11 @@ def _caller(rows: Mapping[str, TokenRow | None], errors: Mapping[str, MaingateEr
     return Caller(name=name, roles={repo: row.role for repo, row in found.items()}, unknown=errors)
 
 
-def caller_of(request: Request) -> Caller:
-    """Return the caller of a request, for FastAPI, which calls it in a thread."""
+async def caller_of(request: Request) -> Caller:
+    """Return the caller of a request, for FastAPI; records are read in a thread, if it is not known yet."""
     known: Caller | None = request.scope.get(CALLER)
     access: Access = request.app.state.access
-    return known or access.caller(request)
+    return await anyio.to_thread.run_sync(access.caller, request) if known is None else known
 
 
 def _unauthenticated(detail: str) -> HttpProblemError:
