@@ -36,11 +36,9 @@ PAGE: Final = 4000
 began at different places have the same pages soon. A busy run makes as many in a second, and sending a
 block costs almost the same however many they are."""
 
+KEPT: Final = 32
 KEPT_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of what was sent that are kept; followers that are farther behind than others read the record."""
-
-_ASIDE: Final = 1024
-"""Bytes that a sending takes beside its body while it is kept, about."""
+"""Sendings that are kept, and their bytes; followers that are farther behind than others read the record."""
 
 SEARCHED: Final = 10_000
 """Rows of the ledger that a query is asked about at once at most."""
@@ -101,11 +99,6 @@ class Sending:
 
     body: bytes
     end: int
-
-    @property
-    def size(self) -> int:
-        """The bytes that it takes while it is kept, about."""
-        return len(self.body) + _ASIDE
 
     @classmethod
     def of(cls, events: Iterable[Event], end: int, *, is_packed: bool) -> Self:
@@ -192,9 +185,9 @@ class EventFeed:
         """Make a sending, and keep it for the other followers who wish for it."""
         end = min(self.place, (wish.place // PAGE + 1) * PAGE)
         made = self._kept[wish] = await self._timed(partial(self._read, wish, end))
-        self._kept_bytes += made.size
-        while self._kept_bytes > KEPT_BYTES:
-            self._kept_bytes -= self._kept.popitem(last=False)[1].size
+        self._kept_bytes += len(made.body)
+        while self._kept_bytes > KEPT_BYTES or len(self._kept) > KEPT:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1].body)
         return made
 
     def _read(self, wish: Wish, end: int) -> Sending:
