@@ -40,6 +40,22 @@ def test_followers_get_a_quarter_of_what_is_idle_but_never_nothing(idle: float, 
     assert hours.now - 100 == pytest.approx(1 / share)
 
 
+@pytest.mark.parametrize(("urgency", "share"), [(1, LEAST_SHARE), (3, 3 * LEAST_SHARE), (99, MOST_SHARE)])
+def test_urgent_turns_have_a_larger_share_and_never_more_than_the_most(urgency: int, share: float) -> None:
+    """The turn behind one that cost a second comes so much later."""
+    hours = Hours()
+    pace = SendingPace(idle=lambda: 0.0, now=lambda: hours.now, sleep=hours.sleep)
+
+    async def play() -> None:
+        async with pace.turn():
+            pace.spent(1.0, urgency=urgency)
+        async with pace.turn():
+            pass
+
+    asyncio.run(play())
+    assert hours.now - 100 == pytest.approx(1 / share)
+
+
 def test_turns_that_cost_little_wait_for_no_timer() -> None:
     """A few events for a few followers are sent at once, whatever else the processors do."""
     hours = Hours()

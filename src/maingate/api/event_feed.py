@@ -36,6 +36,9 @@ PAGE: Final = 4000
 began at different places have the same pages soon. A busy run makes as many in a second, and sending a
 block costs almost the same however many they are."""
 
+_MOST_URGENCY: Final = 3
+"""Times by which the share of a processor may be larger for compressed sendings to those who are behind."""
+
 KEPT: Final = 32
 KEPT_BYTES: Final = 8 * 1024 * 1024
 """Sendings that are kept, and their bytes; followers that are farther behind than others read the record."""
@@ -175,16 +178,17 @@ class EventFeed:
             return b"", wish.place
         async with self._pace.turn():
             if search is not None:
-                sending = await self._timed(partial(self._search, wish, search))
+                sending = await self._timed(partial(self._search, wish, search), 1)
             else:
                 sending = self._kept.get(wish) or await self._make(wish)
-            self._pace.sent(len(sending.body))
+            self._pace.sent(len(sending.body), urgency=self._urgency_of(wish))
         return sending.body, sending.end
 
     async def _make(self, wish: Wish) -> Sending:
         """Make a sending, and keep it for the other followers who wish for it."""
         end = min(self.place, (wish.place // PAGE + 1) * PAGE)
-        made = self._kept[wish] = await self._timed(partial(self._read, wish, end))
+        made = await self._timed(partial(self._read, wish, end), self._urgency_of(wish))
+        self._kept[wish] = made
         self._kept_bytes += len(made.body)
         while self._kept_bytes > KEPT_BYTES or len(self._kept) > KEPT:
             self._kept_bytes -= len(self._kept.popitem(last=False)[1].body)
@@ -206,7 +210,12 @@ class EventFeed:
         looked = found[-1].seq or end if len(found) == PAGE else end
         return Sending.of(filter(wish.choice, found), looked, is_packed=wish.is_packed)
 
-    async def _timed(self, make: Callable[[], Sending]) -> Sending:
+    def _urgency_of(self, wish: Wish) -> int:
+        """Return how urgent a sending is: more, if it is compressed and whole parts are missing before it."""
+        parts = (self.place - wish.place) // PAGE
+        return 1 + min(parts, _MOST_URGENCY - 1) if wish.is_packed else 1
+
+    async def _timed(self, make: Callable[[], Sending], urgency: int) -> Sending:
         """Make a sending in a thread, and count the processor time that it takes."""
 
         def timed() -> tuple[Sending, float]:
@@ -214,7 +223,7 @@ class EventFeed:
             return make(), time.thread_time() - began
 
         sending, seconds = await anyio.to_thread.run_sync(timed)
-        self._pace.spent(seconds)
+        self._pace.spent(seconds, urgency=urgency)
         return sending
 
     def _stop_looking(self) -> None:

@@ -3,7 +3,8 @@
 A busy run makes thousands of events a second, which are hundreds of megabytes a second for hundreds of
 followers. So each sending has its turn, and the more a turn has cost, the later the next one comes: reads are
 answered in between, and runs keep the processors. While they need them all, followers fall behind, and they
-catch up afterwards; nothing is left out.
+catch up afterwards; nothing is left out. Sendings that cost little for what they bring, to those who are far
+behind, may take a larger share (their urgency).
 """
 
 import asyncio
@@ -59,14 +60,15 @@ class SendingPace:
                 await self._sleep(early)
             yield
 
-    def sent(self, size: int) -> None:
+    def sent(self, size: int, *, urgency: int = 1) -> None:
         """Count a sending of some bytes to one follower."""
-        self.spent(_SECONDS_EACH + size * _SECONDS_PER_BYTE)
+        self.spent(_SECONDS_EACH + size * _SECONDS_PER_BYTE, urgency=urgency)
 
-    def spent(self, seconds: float) -> None:
-        """Count processor time."""
+    def spent(self, seconds: float, *, urgency: int = 1) -> None:
+        """Count processor time, of which an urgent part may have a share that is so many times larger."""
         now = self._now()
-        self._free_at = max(self._free_at, now) + seconds / self._share_at(now)
+        share = min(MOST_SHARE, urgency * self._share_at(now))
+        self._free_at = max(self._free_at, now) + seconds / share
 
     def _share_at(self, now: float) -> float:
         if now - self._looked_at >= _LOOK_SECONDS:

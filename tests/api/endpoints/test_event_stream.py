@@ -353,6 +353,32 @@ def test_followers_with_the_same_choice_are_sent_what_was_made_once(
     assert (len(read), len(made)) == (1, 2)
 
 
+@pytest.mark.parametrize(("is_packed", "expected"), [(True, {3, 2, 1}), (False, {1})])
+def test_a_follower_who_is_parts_behind_is_sent_compressed_ones_sooner(
+    own: Live, monkeypatch: pytest.MonkeyPatch, *, is_packed: bool, expected: set[int]
+) -> None:
+    """In a flood it would fall behind for ever otherwise; what is not compressed costs runs too much."""
+    urgencies = set[int]()
+
+    class NotingPace(SendingPace):
+        def spent(self, seconds: float, *, urgency: int = 1) -> None:
+            urgencies.add(urgency)
+            super().spent(seconds, urgency=urgency)
+
+    monkeypatch.setattr(event_feed, "PAGE", len(all_events(own)) // 4)
+    feed = EventFeed(own.site["tally"].context, NotingPace(idle=lambda: 1e9))
+
+    async def play() -> None:
+        place = 0
+        async with feed.followed():
+            while place < feed.place:
+                wish = Wish(place=place, choice=EVERYTHING, is_packed=is_packed)
+                _, place = await feed.sent_after(wish)
+
+    asyncio.run(play())
+    assert urgencies == expected
+
+
 def is_of_task(event: Event) -> bool:
     """Return whether an event is a change of the state of a task."""
     return event.event_type == "task_state_transition"
