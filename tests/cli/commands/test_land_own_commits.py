@@ -287,6 +287,20 @@ def test_commits_behind_one_that_is_refused_are_made_anew(base: GitRepo, call: C
     assert base.git("ls-tree", "--name-only", "main", "one.txt", "three.txt") == "three.txt"
 
 
+@pytest.mark.parametrize(("late", "code"), [("three.txt", 1), ("late.txt", 0)])
+def test_a_trial_merges_what_begins_on_a_base_of_its_own(
+    base: GitRepo, call: Call, tmp_path: Path, late: str, code: int
+) -> None:
+    """As the landing does: its patches are not tried on the head of the target."""
+    plan = of_branch(base, tmp_path / "plan")
+    base.git("switch", "-q", "main")
+    base.commit({late: "late\n"}, "late")
+    done = call("plan", "check", plan, "--json")
+    trial = json.loads(done.stdout)["trial"]
+    assert (done.returncode, trial["ok"]) == (code, not code), done.stderr
+    assert [each["paths"] for each in trial["conflicts"]] == [["three.txt"]] * code
+
+
 def test_a_base_that_the_target_does_not_have_is_refused(base: GitRepo, call: Call, tmp_path: Path) -> None:
     """Its changes would land without a look at them."""
     plan = Path(of_branch(base, tmp_path / "plan"))

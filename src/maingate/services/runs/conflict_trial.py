@@ -137,7 +137,7 @@ class _Workstream:
         if lost := [reason for name, reason in refused if self._task(name).critical]:
             return Placed(tree=onto.tree, refusal=lost[0])
         pieces = [(name, each) for name, each in taken if isinstance(each, Piece)]
-        placed = (None if refused else self._known(onto)) or self._applied(pieces, onto)
+        placed = (None if refused else self._known(onto)) or self._merged(pieces, onto)
         passed_over = (*(reason for _, reason in refused), *placed.passed_over)
         return replace(placed, passed_over=passed_over, untried=self._rest(names[len(ready) :]))
 
@@ -175,6 +175,20 @@ class _Workstream:
             return None
         merged = merge_trees(self._scratch, base=self._head, ours=onto.tree, theirs=self._tree)
         return None if isinstance(merged, MergeConflict) else Placed(tree=merged)
+
+    def _merged(self, pieces: Sequence[tuple[str, Piece]], onto: Tip) -> Placed:
+        """Apply patches to the base that the workstream states and merge that, or apply them to the commit.
+
+        They are applied also where the merge conflicts: a branch may hold the commits of one that it needs.
+        """
+        base = self._stream.base
+        if base is not None and self._scratch.has_object(base):
+            start = Tip(commit=base, tree=self._scratch.tree_of(base))
+            placed = self._applied(pieces, start)
+            tree = merge_trees(self._scratch, base=start.tree, ours=onto.tree, theirs=placed.tree)
+            if placed.refusal is None and not isinstance(tree, MergeConflict):
+                return replace(placed, tree=tree)
+        return self._applied(pieces, onto)
 
     def _applied(self, pieces: Sequence[tuple[str, Piece]], onto: Tip) -> Placed:
         passed_over: list[Reason] = []
