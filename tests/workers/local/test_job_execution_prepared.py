@@ -79,6 +79,18 @@ def test_with_keep_a_worktree_is_prepared_once(slot: Worktree, tmp_path: Path, c
     assert ran.read_text() == "x\n"
 
 
+def test_a_gate_that_misses_what_is_not_kept_is_told_so(slot: Worktree, tmp_path: Path, commit: str) -> None:
+    """The message of every job that fails names what `prepare` made and `keep` does not."""
+    prepare = ("mkdir -p lib dist build/deep/er; touch lib/m dist/x build/new build/deep/er/f",)
+    jobs = Jobs(slot, tmp_path, commit, prepare=prepare, keep=("lib", "build/deep/er"))
+    for _ in range(2):
+        assert jobs.run("test -e dist/x").message == (
+            "unit exited with 1; `prepare` also made build/new, dist, which `keep` does not name, "
+            "so it is there for no job"
+        )
+    assert jobs.run("test -e lib/m").message == ""
+
+
 def test_a_tool_finds_nothing_that_would_be_in_its_patch(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """What `prepare` makes and nothing keeps is removed before a tool begins."""
     jobs = Jobs(slot, tmp_path, commit, prepare=("touch made; echo changed > file",))

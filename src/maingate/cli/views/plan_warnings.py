@@ -16,26 +16,25 @@ def print_warnings(loaded: "LoadedPlan", *, no_gate: bool, repository: "Reposito
     Args:
         loaded: The plan.
         no_gate: Whether a plan without gates is meant to be one.
-        repository: The opened repository; by default it is opened for a plan that names no target.
+        repository: The opened repository; by default that of the plan is opened.
     """
     from maingate.queries.runs.plan_summary import NO_GATES, has_no_gate
 
     if has_no_gate(loaded.plan) and not no_gate:
         console(stderr=True).print(f"warning: {NO_GATES}", soft_wrap=True, style="bold")
-    note = _note(loaded, repository)
-    if note is not None:
+    for note in _notes(loaded, repository):
         console(stderr=True).print(f"note: {safe(note)}", soft_wrap=True)
 
 
-def _note(loaded: "LoadedPlan", repository: "Repository | None") -> str | None:
-    from maingate.services.runs.target_notes import note_on_target
-
-    if loaded.plan.target is not None or (repository is None and loaded.root is None):
-        return None
-    if repository is not None:
-        return note_on_target(repository, loaded.plan)
+def _notes(loaded: "LoadedPlan", repository: "Repository | None") -> list[str]:
     from maingate.git.repository import Repository
+    from maingate.services.runs.target_notes import note_on_target
+    from maingate.services.runs.worktree_notes import notes_on_worktrees
 
-    assert loaded.root is not None  # noqa: S101 - returned above
-    with Repository.open(loaded.root) as opened:
-        return note_on_target(opened, loaded.plan)
+    if repository is None:
+        if loaded.root is None:
+            return []
+        with Repository.open(loaded.root) as opened:
+            return _notes(loaded, opened)
+    note = note_on_target(repository, loaded.plan)
+    return [*([note] if note else ()), *notes_on_worktrees(repository, loaded.plan)]

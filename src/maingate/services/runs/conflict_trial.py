@@ -14,6 +14,7 @@ from typing import Final
 from maingate.clock import SystemClock
 from maingate.commits import Tip
 from maingate.errors import PatchFolderError, RepositoryError, UnreadablePatchError
+from maingate.git.filter_drivers import read_drivers
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository, Target
 from maingate.git.scratch_repository import scratch_over
@@ -80,7 +81,10 @@ def opened_trials(
         ledger: Finds what landed before.
     """
     with scratch_over(repository) as scratch:
-        executor = Executor(scratch, max_bytes=max_bytes, now=now, ledger=ledger, is_trial=True)
+        drivers = read_drivers(repository.git_dir, repository.root)
+        executor = Executor(
+            scratch, max_bytes=max_bytes, now=now, ledger=ledger, is_trial=True, drivers=drivers
+        )
         yield Trials(scratch=scratch, executor=executor)
 
 

@@ -54,6 +54,8 @@ class TreeManifest:
         self._root = Folder()
         self._tracked: frozenset[bytes] = frozenset()
         self._is_told_anew = False
+        self.discarded: list[bytes] = []
+        """The paths that ``clean`` has removed last, because they did not belong there."""
         self.newest = 0
         """The latest status change time of what belongs into the tree, as far as a survey has read it."""
 
@@ -105,6 +107,7 @@ class TreeManifest:
         """
         usual = 0o777 & ~_umask()
         is_untouched = True
+        self.discarded = []
         seen: list[_Place] = []
         waiting: list[_Place] = [(self._root, None, b"", self._tree)]
         while waiting:
@@ -174,6 +177,7 @@ class TreeManifest:
                     remove(os.path.join(path, name))
                     was_touched = True
             elif not self._is_left(folder, where := _join(relative, name)):
+                self.discarded.append(where)
                 self._discard(where, os.path.join(path, name), is_folder=is_folder)
         folder.has_lost = count < len(folder.files) + len(folder.folders)
         return was_touched

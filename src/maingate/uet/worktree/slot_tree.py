@@ -55,6 +55,8 @@ class SlotTree:
         self.preparation = Preparation(slot_dir, self.path, source)
         self.index: bytes | None = None
         """The index that the last checkout left."""
+        self.discarded: tuple[bytes, ...] = ()
+        """The paths that the last move has removed."""
         self._control = Control(slot_dir / "control", self.path, source, drivers)
         self.note = os.fsencode(slot_dir / "slot.json")
         self._has_begun = False
@@ -119,6 +121,7 @@ class SlotTree:
         manifest = self._watched(wanted, copy)
         self._control.renew(self.index)
         is_untouched = manifest.clean()
+        self.discarded = tuple(manifest.discarded)
         if copy:
             self.preparation.copy.clear(os.fsencode(self.path), wanted.folders)
         if wanted.is_shared:

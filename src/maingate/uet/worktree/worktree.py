@@ -59,6 +59,8 @@ class Worktree:
         self._scratch = Scratch(self.slot_dir / "scratch", drivers)
         self._asked: WantedTree | None = None
         self._wanted: WantedTree | None = None
+        self.unkept: tuple[bytes, ...] = ()
+        """The paths that ``prepare`` made last and that are not kept: no job sees them."""
 
     def move(
         self, commit: str, *, keep: Sequence[str] = (), shared: bool = False, prepared_for: str = ""
@@ -106,6 +108,15 @@ class Worktree:
             self._tree.preparation.keep(wanted)
         except _OFF as error:
             raise WorktreeError(f"what was prepared in {self.tree} cannot be kept: {error}") from error
+
+    def note_unkept(self) -> None:
+        """Record that the last move has removed what ``prepare`` made and nothing keeps."""
+        rules = KeepRules(self._wanted.patterns if self._wanted else ())
+        self.unkept = tuple(
+            path
+            for path in sorted(self._tree.discarded)
+            if not (rules.keeps(path) or rules.keeps_below(path))
+        )
 
     def leave(self) -> None:
         """Write down how a tree is that keeps something, so that the next worker need not make it anew.

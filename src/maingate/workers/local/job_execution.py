@@ -19,6 +19,7 @@ from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
 from maingate.uet.process.command_run import Watch, run_command
 from maingate.uet.process.redaction import redact
 from maingate.uet.worktree.worktree import Worktree
+from maingate.wording import listed
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.jobs import Job
 from maingate.workers.local.stray_processes import SLOT_VARIABLE
@@ -81,7 +82,16 @@ class _JobExecution:
             return _cancelled(self._job)
         if self._job.capture is not None:
             return self._run_tool(self._job.capture)
-        return self._run(self._job.command)
+        return self._hinted(self._run(self._job.command))
+
+    def _hinted(self, result: CommandResult) -> CommandResult:
+        """Return the result of a command, if it failed with the paths that `prepare` made and no job sees."""
+        unkept = self._worktree.unkept if self._job.keep else ()
+        if result.passed or not unkept:
+            return result
+        names = listed([path.decode("utf-8", "backslashreplace") for path in unkept])
+        hint = f"`prepare` also made {names}, which `keep` does not name, so it is there for no job"
+        return replace(result, message="; ".join(filter(None, (result.message, hint))))
 
     def _move(self) -> None:
         job = self._job
@@ -107,6 +117,7 @@ class _JobExecution:
         if job.keep or job.capture is not None:
             worktree.mark_prepared()
             self._move()
+            worktree.note_unkept()
             if job.keep and not worktree.is_prepared():
                 raise WorktreeError(f"what was prepared in {worktree.tree} was changed by another process")
         return None
