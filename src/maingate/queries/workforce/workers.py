@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from maingate.db.dao import gates, patches, runs, tasks, uet_workers, workers, workstreams
 from maingate.db.dao.history import events
@@ -29,8 +29,6 @@ from maingate.state.worker import WORKER
 from maingate.workers.liveness import lives
 
 Json = dict[str, Any]
-
-_SLOT_MOVED: Final = "uet_worker_state_transition"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +170,8 @@ def _job_of(conn: Connection, slots: Sequence[UetWorkerRow]) -> PresentJob | Non
     """Find what the slots' worker has in hand."""
     for slot in slots:
         if slot.state is UetWorkerState.BUSY:
-            (last,) = events.query(conn, entity=slot.id, type=_SLOT_MOVED, limit=1, newest=True)
-            return _named(conn, str(last.metadata.get(JOB, "")), last.timestamp)
+            taken = events.newest_transition_of(conn, slot.id)
+            return None if taken is None else _named(conn, str(taken.metadata.get(JOB, "")), taken.timestamp)
     return None
 
 

@@ -1,11 +1,15 @@
 """Events of both tables in one order, narrowed and counted, on both databases (docs/SPECIFICATION.md §7)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from maingate.db.dao.history import events
 from maingate.db.engine import Database
+from maingate.db.sql.statements import row_of, rows_of
 from maingate.db.transitions import write
 from maingate.errors import InvariantError
 from maingate.events import Event, Severity
@@ -127,3 +131,24 @@ def test_a_transition_is_never_recorded_by_hand(database: Database, world: World
     forged = Event(**{**make_override(world).__dict__, "event_type": "task_state_transition"})
     with database.write() as connection, pytest.raises(InvariantError, match="by hand"):
         events.record(connection, forged)
+
+
+def test_the_newest_transition_of_an_entity_is_found_by_its_version(
+    database: Database, override: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by reading and sorting all it ever had; an event that is no transition is none of them."""
+    asked = list[str]()
+
+    def noting(connection: Connection, sql: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        asked.append(sql)
+        return row_of(connection, sql, values)
+
+    monkeypatch.setattr(events, "row_of", noting)
+    with database.read() as connection:
+        found = events.newest_transition_of(connection, str(override.entity_id))
+        assert found is not None
+        assert (found.entity_id, found.to_state, found.seq) == (override.entity_id, "queued", 10)
+        assert events.newest_transition_of(connection, new_id("task")) is None
+        if database.dialect == "sqlite":
+            plan = rows_of(connection, f"EXPLAIN QUERY PLAN {asked[0]}", ("x",))
+            assert not [line for *_, line in plan if "TEMP B-TREE" in line or line.startswith("SCAN")]

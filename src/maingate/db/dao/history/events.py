@@ -178,6 +178,14 @@ def transitions_of(connection: Connection, entity_ids: Iterable[str]) -> list[Ev
     return sorted(found, key=lambda event: event.seq or 0)
 
 
+def newest_transition_of(connection: Connection, entity_id: str) -> Event | None:
+    """Read the last transition of an entity, which is found by its version however many there were."""
+    found = row_of(
+        connection, f"{_TRANSITIONS} WHERE entity_id = ? ORDER BY version DESC LIMIT 1", (entity_id,)
+    )
+    return None if found is None else event_of(found)
+
+
 def states_of(connection: Connection, entity_ids: Iterable[str]) -> dict[str, list[StateReached]]:
     """Read the states that entities have reached, by entity, in the order in which they were committed."""
     found: dict[str, list[StateReached]] = {}
