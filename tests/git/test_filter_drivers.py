@@ -75,6 +75,23 @@ def test_a_driver_runs_where_the_person_would_run_it(repo: GitRepo, tmp_path: Pa
     assert said == [str(repo.path), str(repo.path / ".git"), "of the repository"]
 
 
+def test_a_person_who_fetches_no_large_files_does_not_fetch_them_here(
+    repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable reaches the filter, and no other of the person's environment does."""
+    repo.git("config", "filter.x.clean", "cat >/dev/null; echo $GIT_LFS_SKIP_SMUDGE $GIT_LFS_OTHER")
+    monkeypatch.setenv("GIT_LFS_SKIP_SMUDGE", "1")
+    monkeypatch.setenv("GIT_LFS_OTHER", "2")
+    (repo.path / ".gitattributes").write_text("f filter=x\n")
+    oid = run_git(
+        *("hash-object", "-w", "--stdin", "--path=f"),
+        cwd=repo.path,
+        env=driven(repo).variables(),
+        input=b"raw",
+    ).stdout.decode()
+    assert repo.git("cat-file", "blob", oid.strip()) == "1"
+
+
 def test_a_configuration_file_says_the_same(repo: GitRepo, tmp_path: Path) -> None:
     """Quotes, backslashes, line ends and comments in a command survive."""
     repo.git("config", 'filter.we\\ird".smudge', 'printf "a\\n" # ; x\n\tcat')

@@ -21,7 +21,7 @@ def checkout_conversion(environment: Mapping[str, str], drivers: FilterDrivers) 
         "git": git_version(environment.get("PATH", os.defpath)),
         "options": hermetic_options(),
         "umask": umask(),
-        "filters": drivers.settings,
+        "filters": [drivers.settings, drivers.place],
     }
 
 

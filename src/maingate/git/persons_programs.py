@@ -13,9 +13,9 @@ from typing import Final
 
 _OF_PERSON: Final = (
     *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
-    *("HOME", "XDG_CONFIG_HOME"),
+    *("HOME", "XDG_CONFIG_HOME", "GIT_LFS_SKIP_SMUDGE"),
 )
-"""Variables by which a program finds the person's configuration."""
+"""Variables by which a program finds the person's configuration, or is told not to fetch what it shows."""
 _OF_MAINGATE: Final = (
     *("GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_CEILING_DIRECTORIES", "GIT_ATTR_NOSYSTEM"),
     *("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"),

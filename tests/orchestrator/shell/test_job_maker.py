@@ -127,6 +127,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "the version of a program": {"versions": ["Python 3.14.0"]},
     "the tree": {"revision": "HEAD"},
     "a filter": {"drivers": FilterDrivers(settings=(("filter.x.smudge", "cat"),))},
+    "what a filter is told": {"drivers": FilterDrivers(place="export GIT_LFS_SKIP_SMUDGE=1 && ")},
 }
 
 
