@@ -3,8 +3,8 @@
 import pytest
 
 from maingate.git import merge_many as module
-from maingate.git.merge import MergeConflict, merge_trees
-from maingate.git.merge_many import SmallMerge, merge_many
+from maingate.git.merge import MergeConflict, merge_commits, merge_trees
+from maingate.git.merge_many import SmallMerge, merge_branches, merge_many
 from maingate.git.repository import Repository
 from support.factories import GitRepo
 
@@ -72,3 +72,31 @@ def test_the_side_that_merges_into_a_branch_favour_is_taken(
     ]
     assert merge_many(opened, clash, rules_of=clash[0].base, into=into) == alone
     assert not any(isinstance(each, MergeConflict) for each in alone)
+
+
+def test_branches_merged_at_once_are_as_each_alone(repo: GitRepo, opened: Repository) -> None:
+    """Plain ones and those that only git merges: unions, conflicts, moved folders, merges in between."""
+    tips = [branch(repo, f"side-{n}", files) for n, files in enumerate(SIDES)]
+    tips += [branch(repo, f"more-{n}", {f"dir/new-{n}": "x\n", "log": f"log\n{n}\n"}) for n in range(2)]
+    repo.git("checkout", "-q", "-b", "woven", "side-0")
+    repo.git("merge", "-q", "--no-ff", "-m", "woven", "more-0")
+    tips.append(repo.head())
+    repo.git("checkout", "-q", "main")
+    ours = repo.commit({"a.txt": LINES.replace("line 5\n", "main\n"), "log": "log\nmain\n"}, "main")
+    ours = repo.commit({"dir/c.txt": None, "to/c.txt": LINES.upper()}, "folder")
+    alone = [merge_commits(opened, ours=ours, theirs=tip) for tip in tips]
+    assert merge_branches(opened, ours=ours, theirs=tips) == alone
+    assert {type(each) for each in alone} == {str, MergeConflict}
+    assert merge_branches(opened, ours=ours, theirs=tips[:1]) == alone[:1]
+    assert merge_branches(opened, ours=ours, theirs=[]) == []
+
+
+def test_branches_are_merged_by_an_older_git_too(
+    repo: GitRepo, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by a process of its own."""
+    tips = [branch(repo, f"side-{n}", files) for n, files in enumerate(SIDES[:3])]
+    ours = repo.commit({"a.txt": LINES.replace("line 5\n", "main\n")}, "main")
+    at_once = merge_branches(opened, ours=ours, theirs=tips)
+    monkeypatch.setattr(module, "require_git", lambda: (2, 38))
+    assert merge_branches(opened, ours=ours, theirs=tips) == at_once

@@ -85,6 +85,25 @@ def merge_commits(
     Raises:
         RepositoryError: They have no common ancestor here.
     """
+    merge, base = _of_commits(repository, ours, theirs, into)
+    plain = None if base is None else merge.without_git(base)
+    return merge.by_git() if plain is None else plain
+
+
+def merged_without_git(repository: Repository, *, ours: str, theirs: str) -> str | MergeConflict | None:
+    """Merge two commits as `merge_commits` does, where that takes no git process; None where it takes one.
+
+    Raises:
+        RepositoryError: They have no common ancestor here.
+    """
+    merge, base = _of_commits(repository, ours, theirs, None)
+    return None if base is None else merge.without_git(base)
+
+
+def _of_commits(
+    repository: Repository, ours: str, theirs: str, into: str | None
+) -> "tuple[_Merge, str | None]":
+    """Return the merge of two commits, and the tree of their base; None where there may be several."""
     base = repository.merge_base(ours, theirs)
     if base is None:
         hint = (
@@ -98,7 +117,7 @@ def merge_commits(
         commits=lambda: (ours, theirs),
         into=into,
     )
-    return merge.result(repository.tree_of(base)) if _is_chain(repository, base, theirs) else merge.by_git()
+    return merge, repository.tree_of(base) if _is_chain(repository, base, theirs) else None
 
 
 def pick(repository: Repository, commit: str, *, onto: str) -> str | MergeConflict:
@@ -163,7 +182,8 @@ def merge_trees(
         return _commit_of(repository, ours, [root]), _commit_of(repository, theirs, [root])
 
     merge = _Merge(repository=repository, ours=ours, theirs=theirs, commits=commits, into=into)
-    return merge.result(common)
+    plain = merge.without_git(common)
+    return merge.by_git() if plain is None else plain
 
 
 def _is_chain(repository: Repository, base: str, tip: str) -> bool:
@@ -196,8 +216,8 @@ class _Merge:
     commits: Callable[[], tuple[str, str]]
     into: str | None
 
-    def result(self, base: str) -> str | MergeConflict:
-        """Return the merge on the only base, a tree; git is not asked where there is nothing to merge."""
+    def without_git(self, base: str) -> str | MergeConflict | None:
+        """Return the merge on the only base, a tree, where there is nothing to merge; None where git must."""
         if self.theirs in {base, self.ours}:
             return self.ours
         if base == self.ours:
@@ -206,7 +226,7 @@ class _Merge:
         by_them = self.repository.changed_paths(base, self.theirs)
         has_moved = self._adds_to_moved(by_them, by_us, self.ours)
         if by_us.keys() & by_them.keys() or has_moved or self._adds_to_moved(by_us, by_them, self.theirs):
-            return self.by_git()
+            return None
         return _put_together(self.repository, self.ours, {path: now for path, (_, now) in by_them.items()})
 
     def by_git(self) -> str | MergeConflict:

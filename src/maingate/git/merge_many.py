@@ -1,7 +1,8 @@
-"""Many small merges by one git process, for trials of what conflicts.
+"""Many merges by one git process: of branches into one commit, and of pairs in trials of what conflicts.
 
 A process for each merge would take longer than the merges of hundreds of pairs. The merges of one process
-share the ``.gitattributes`` of one tree, so pairs that change these, or that move folders, are not for this.
+share the ``.gitattributes`` of one tree: that of the commit that branches are merged into; so of pairs those
+that change these, or that move folders, are not for this.
 """
 
 from collections.abc import Sequence
@@ -11,17 +12,22 @@ from typing import Final
 
 from maingate.git.command import failure, require_git
 from maingate.git.commits import commit_content
-from maingate.git.merge import MergeConflict, attributes_of, merge_trees, merging
+from maingate.git.merge import (
+    MergeConflict,
+    attributes_of,
+    merge_commits,
+    merge_trees,
+    merged_without_git,
+    merging,
+)
 from maingate.git.merge_rules import Side
 from maingate.git.repository import Repository
 
 _MANY_SINCE: Final = (2, 39)
 """The first git whose `git merge-tree --stdin` makes several merges."""
 
-_WORDS: Final = (
-    *("-c", "merge.directoryRenames=false"),
-    *("merge-tree", "--write-tree", "--name-only", "--no-messages", "--stdin"),
-)
+_WORDS: Final = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "--stdin")
+_STILL_FOLDERS: Final = ("-c", "merge.directoryRenames=false")
 _NOBODY: Final = b"Maingate <maingate@localhost> 0 +0000"
 
 
@@ -51,44 +57,84 @@ def merge_many(
         rules_of: The tree whose ``.gitattributes`` count.
         into: Full name of the branch that is merged into, whose ``mergeOptions`` count.
     """
-    if require_git() < _MANY_SINCE:
+    if not merges or require_git() < _MANY_SINCE:
         return [
             merge_trees(repository, base=each.base, ours=each.ours, theirs=each.theirs, into=into)
             for each in merges
         ]
-    merged = _merged(repository, merges, rules_of, into, None)
-    side = repository.merge_rules.favoured(into)
-    again = [at for at, each in enumerate(merged) if side is not None and isinstance(each, MergeConflict)]
-    favoured = _merged(repository, [merges[at] for at in again], rules_of, into, side)
-    for at, each in zip(again, favoured, strict=True):
-        merged[at] = each
-    return merged
-
-
-def _merged(
-    repository: Repository,
-    merges: Sequence[SmallMerge],
-    rules_of: str,
-    into: str | None,
-    favours: Side | None,
-) -> list[str | MergeConflict]:
-    """Merge by one git process, which prints a status, a tree and the paths in conflict for each."""
-    if not merges:
-        return []
     trees = {tree for each in merges for tree in (each.ours, each.theirs)}
     paths = {path for tree in trees for path, _ in repository.list_files(tree)}
-    asked = "".join(f"{ours} {theirs}\n" for ours, theirs in _sides(repository, merges)).encode()
-    with merging(repository, attributes_of(repository, rules_of, paths), into=into, favours=favours) as ask:
-        result = ask(*_WORDS, given=asked)
-    if result.code != 0:
-        raise failure(_WORDS, result)
-    words = iter(result.stdout.split(b"\0"))
-    merged: list[str | MergeConflict] = []
-    for _ in merges:
-        is_clean, tree = next(words) == b"1", next(words).decode()
-        conflict = MergeConflict(tuple(sorted(set(iter(words.__next__, b"")))))
-        merged.append(tree if is_clean else conflict)
-    return merged
+    attributes = list(attributes_of(repository, rules_of, paths))
+    asked = _Asked(repository=repository, attributes=attributes, into=into, options=_STILL_FOLDERS)
+    return asked.merged(_sides(repository, merges))
+
+
+def merge_branches(repository: Repository, *, ours: str, theirs: Sequence[str]) -> list[str | MergeConflict]:
+    """Merge several commits into one, each alone, as `merge_commits` does, and return the trees.
+
+    Args:
+        repository: The repository.
+        ours: The commit that each is merged into.
+        theirs: The commits.
+
+    Raises:
+        RepositoryError: One has no common ancestor with it here.
+    """
+    plain = {each: merged_without_git(repository, ours=ours, theirs=each) for each in theirs}
+    rest = [each for each, merged in plain.items() if merged is None]
+    if len(rest) > 1 and require_git() >= _MANY_SINCE:
+        tree_of = repository.tree_of
+        paths = {path for each in rest for path in repository.changed_paths(tree_of(ours), tree_of(each))}
+        attributes = list(attributes_of(repository, tree_of(ours), paths))
+        asked = _Asked(repository=repository, attributes=attributes, into=None)
+        by_git = dict(zip(rest, asked.merged([(ours, each) for each in rest]), strict=True))
+    else:
+        by_git = {each: merge_commits(repository, ours=ours, theirs=each) for each in rest}
+    return [by_git[each] if (merged := plain[each]) is None else merged for each in theirs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """Merges of commits that one git process makes.
+
+    Args:
+        repository: The repository.
+        attributes: The ``.gitattributes`` that count, by their paths.
+        into: See `merge_many`.
+        options: Options of git itself.
+    """
+
+    repository: Repository
+    attributes: Sequence[tuple[bytes, bytes]]
+    into: str | None
+    options: Sequence[str] = ()
+
+    def merged(self, sides: Sequence[tuple[str, str]]) -> list[str | MergeConflict]:
+        """Return the merged tree of each pair of commits, or the paths in conflict."""
+        merged = self._by_one(sides, None)
+        favoured = self.repository.merge_rules.favoured(self.into)
+        again = [at for at, each in enumerate(merged) if favoured and isinstance(each, MergeConflict)]
+        if again:
+            anew = self._by_one([sides[at] for at in again], favoured)
+            for at, each in zip(again, anew, strict=True):
+                merged[at] = each
+        return merged
+
+    def _by_one(self, sides: Sequence[tuple[str, str]], favours: Side | None) -> list[str | MergeConflict]:
+        """Run one git process, which prints a status, a tree and the paths in conflict for each pair."""
+        words = (*self.options, *_WORDS)
+        given = "".join(f"{ours} {theirs}\n" for ours, theirs in sides).encode()
+        with merging(self.repository, self.attributes, into=self.into, favours=favours) as ask:
+            result = ask(*words, given=given)
+        if result.code != 0:
+            raise failure(words, result)
+        told = iter(result.stdout.split(b"\0"))
+        merged: list[str | MergeConflict] = []
+        for _ in sides:
+            is_clean, tree = next(told) == b"1", next(told).decode()
+            conflict = MergeConflict(tuple(sorted(set(iter(told.__next__, b"")))))
+            merged.append(tree if is_clean else conflict)
+        return merged
 
 
 def _sides(repository: Repository, merges: Sequence[SmallMerge]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from maingate.git.command import run_git
 from maingate.git.merge import MergeConflict, merge_commits
+from maingate.git.merge_many import merge_branches
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import short_name
 from maingate.importers.finished_work.sources import STANDARD_INPUT, Source
@@ -117,6 +118,7 @@ class WorkReader:
         self._executor, self._scratch, self._input = executor, scratch, standard_input
         self._policy = Policy(binary=True, submodules=True).tightened(policy)
         self._landed_as = cache(landed_as)
+        self._merges: dict[str, str | MergeConflict] = {}
 
     def items(self, sources: Sequence[Source], keeps_commits: KeepsCommits) -> list[WorkItem]:
         """Return the patches of each piece of work that the target does not have.
@@ -131,7 +133,24 @@ class WorkReader:
         repository, target = self._repository, self._target.commit
         tips = [source.commit for source in sources if source.commit is not None]
         commits = commits_of_branches(repository.root, list(dict.fromkeys(tips)), old=target)
+        self._merges = self._merged_at_once(sources, commits, keeps_commits)
         return [self._item(source, commits, keeps_commits) for source in sources]
+
+    def _merged_at_once(
+        self, sources: Sequence[Source], commits: Mapping[str, RangeCommit], keeps_commits: KeepsCommits
+    ) -> dict[str, str | MergeConflict]:
+        """Merge the branches whose commits may land as they are into the target; most take no git process.
+
+        Those that begin on the target need no merge, and those with merges of their own are rare.
+        """
+        tips: list[str] = []
+        for source in sources:
+            line = [] if source.commit is None else _line_of(source.commit, commits)
+            is_plain = bool(line) and all(len(commit.parents) == 1 for commit in line)
+            if is_plain and keeps_commits(source) and line[0].parents[0] != self._target.commit:
+                tips.append(line[-1].entry.origin)
+        merged = merge_branches(self._scratch, ours=self._target.commit, theirs=tips)
+        return dict(zip(tips, merged, strict=True))
 
     def _item(
         self, source: Source, commits: Mapping[str, RangeCommit], keeps_commits: KeepsCommits
@@ -235,7 +254,7 @@ class WorkReader:
     def _merged_tree(self, fork: str, tip: str) -> str | None:
         """Return the tree of a merge with the target; None where it conflicts, or changes other paths."""
         repository, onto = self._scratch, self._target.commit
-        merged = merge_commits(repository, ours=onto, theirs=tip)
+        merged = self._merges.get(tip) or merge_commits(repository, ours=onto, theirs=tip)
         if isinstance(merged, MergeConflict):
             return None
         own = repository.changed_paths(repository.tree_of(fork), repository.tree_of(tip))
