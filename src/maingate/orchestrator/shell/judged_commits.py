@@ -30,7 +30,7 @@ class JudgedCommits:
     def __init__(self, repository: Repository, head: Tip) -> None:
         self._repository, self._head = repository, head
         self._has_head: dict[str, bool] = {head.commit: True}
-        self._seen_as: dict[str, str] = {}
+        self._seen: dict[str, Tip] = {}
 
     def is_on_head(self, base: Tip) -> bool:
         """Return whether commits on a base are known to have the head in their history."""
@@ -40,15 +40,11 @@ class JudgedCommits:
         """Return the commits that gates see instead of some on a base, by the same keys. Blocks."""
         if self._head_is_in(base):
             return tips
-        return {key: self._merged(tip) for key, tip in tips.items()}
-
-    def note(self, tip: Tip, seen: Tip) -> None:
-        """Note the commit that gates see instead of another."""
-        self._seen_as[tip.commit] = seen.commit
+        return {key: self._seen_for(tip) for key, tip in tips.items()}
 
     def seen_as(self, commit: str) -> str:
         """Return the commit that gates see instead of another; the same where they see that itself."""
-        return self._seen_as.get(commit, commit)
+        return self._seen[commit].commit if commit in self._seen else commit
 
     def _head_is_in(self, base: Tip) -> bool:
         known = self._has_head.get(base.commit)
@@ -56,6 +52,12 @@ class JudgedCommits:
             known = self._repository.is_ancestor(self._head.commit, base.commit)
             self._has_head[base.commit] = known
         return known
+
+    def _seen_for(self, tip: Tip) -> Tip:
+        seen = self._seen.get(tip.commit)
+        if seen is None or not self._repository.has_object(seen.commit):
+            seen = self._seen[tip.commit] = self._merged(tip)
+        return seen
 
     def _merged(self, tip: Tip) -> Tip:
         """Return a commit merged with the head, or the commit itself where they conflict."""

@@ -187,7 +187,6 @@ class PatchEffects:
         tip, onto = await self._seen(effect)
         if effect.tip.commit in self._unwanted:
             return None
-        self._judged.note(effect.tip, tip)
         judgement = await judge_tree(self._verdicts, subject, effect.gates, tip=tip, onto=onto)
         return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
 
