@@ -527,7 +527,7 @@ def test_a_submodule_of_the_base_stays_what_it_is(slot: Slot, tmp_path: Path) ->
     assert slot.landed() == expected(slot)
 
 
-@pytest.mark.parametrize("way", ["update", "clone"])
+@pytest.mark.parametrize("way", ["update", "clone", "kept"])
 def test_a_tool_may_move_a_submodule_to_what_others_can_have(slot: Slot, tmp_path: Path, way: str) -> None:
     """The link is its patch, where policy allows it; a commit of its own in there is a problem."""
     inner = GitRepo.create(tmp_path / "inner")
@@ -539,8 +539,9 @@ def test_a_tool_may_move_a_submodule_to_what_others_can_have(slot: Slot, tmp_pat
     slot.repo.git("commit", "-q", "-m", "submodule")
     slot.commit = slot.repo.head()
     for commit in ("", second, third, "own"):
-        tree = slot.begin()
-        if way == "clone":
+        keep = ("sub",) if way == "kept" else ()
+        tree = slot.begin(*keep)
+        if way != "update":
             git(tree, "clone", "-q", str(inner.path), "sub")
             git(tree / "sub", "checkout", "-q", "--detach", first)
         else:
@@ -551,7 +552,7 @@ def test_a_tool_may_move_a_submodule_to_what_others_can_have(slot: Slot, tmp_pat
         elif commit:
             git(tree / "sub", "checkout", "-q", commit)
 
-        captured = slot.capture()
+        captured = slot.capture(*keep)
 
         assert captured.note == ""
         if commit == "own":
@@ -562,6 +563,24 @@ def test_a_tool_may_move_a_submodule_to_what_others_can_have(slot: Slot, tmp_pat
         moved = f"-Subproject commit {first}\n+Subproject commit {commit}\n"
         assert (moved in said) is (commit in {second, third})
         assert said.count("Subproject") == (2 if commit in {second, third} else 0)
+
+
+def test_a_submodule_that_a_tool_adds_is_in_its_patch(slot: Slot, tmp_path: Path) -> None:
+    """With the file that configures it; a repository that is not configured is left out."""
+    inner = GitRepo.create(tmp_path / "inner")
+    commit = inner.commit({"x": "x\n"})
+    tree = slot.begin()
+    git(tree, "submodule", "--quiet", "add", str(inner.path), "libs/new")
+    git(tree, "clone", "-q", str(inner.path), "libs/other")
+
+    captured = slot.capture()
+
+    assert captured.problem == ""
+    assert captured.note == "repositories of their own are not in the patch: libs/other"
+    landed = slot.landed()
+    assert landed[b"libs/new"] == ("160000", b"")
+    assert f"+Subproject commit {commit}" in slot.diff.read_text()
+    assert landed.keys() - expected(slot, {}).keys() == {b"libs/new", b".gitmodules"}
 
 
 @dataclass(frozen=True)

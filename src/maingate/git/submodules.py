@@ -4,11 +4,11 @@ import os
 import re
 from typing import Final
 
+from maingate.git.gitmodules import configured_paths
 from maingate.git.objects import ObjectStore
 
 _FILE: Final = b".gitmodules"
 _LINK: Final = 0o160000
-_PATH: Final = re.compile(rb'^[ \t]*path[ \t]*=[ \t]*(?:"([^"\n]+)"|([^"\n]+?))[ \t\r]*$', re.MULTILINE)
 _GLOB: Final = re.compile(r"[*?\[]")
 _BORROW: Final = (
     *("-c", "submodule.alternateLocation=superproject"),
@@ -23,8 +23,7 @@ def submodule_paths(store: ObjectStore, tree: str) -> tuple[str, ...]:
     blob = store.blob_at(tree, _FILE)
     if blob is None:
         return ()
-    named = [quoted or plain for quoted, plain in _PATH.findall(blob.data)]
-    entries = ((path, store.entry_at(tree, path)) for path in dict.fromkeys(named))
+    entries = ((path, store.entry_at(tree, path)) for path in configured_paths(blob.data))
     return tuple(os.fsdecode(path) for path, entry in entries if entry is not None and entry.mode == _LINK)
 
 

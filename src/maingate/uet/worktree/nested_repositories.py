@@ -1,8 +1,9 @@
 """Repositories below the root of the tree that a tool leaves: its submodules, and others that it made.
 
 A submodule of the base is at the commit that its own HEAD names; where that is another one than the base has,
-the patch moves it. Any other repository (a vendored clone, a worktree of an agent) is no part of a patch. One
-that stands in place of tracked content hides that, so the tree cannot be taken for the tool's work.
+the patch moves it. A repository that the tool has configured as a submodule is a new one. Any other, such as
+a vendored clone or a worktree of an agent, is no part of a patch. One that stands in place of tracked content
+hides that, so the tree cannot be taken for the tool's work.
 
 Standard library and few modules of ``uet`` only: a worker process imports this.
 """
@@ -16,10 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from maingate.git.gitmodules import configured_paths
 from maingate.uet.worktree.clone_tips import CloneTips, content_of_ref, read_tips
 from maingate.uet.worktree.keep_rules import folders_of
 
 _SUBMODULE: Final = b"160000"
+_NONE: Final = b"0" * 40
+"""The commit of a submodule that the base does not have."""
 _POINTER: Final = b"gitdir: "
 
 
@@ -71,6 +75,8 @@ def sort_nested(top: bytes, found: Sequence[bytes], staged: bytes) -> Nested:
     links = {path: entry.split(b" ")[1] for entry, path in tracked if entry.startswith(_SUBMODULE)}
     files = {path for _, path in tracked} - links.keys()
     own = folders_of(files) | files
+    new = {*found} & {*configured_paths(content_of_ref(top, b".gitmodules"))}
+    links |= {path: _NONE for path in new if path not in own and not folders_of([path]) & {*files, *links}}
     inside = {path for path in found if {path, *folders_of([path])} & links.keys()}
     others = [path for path in found if path not in inside]
     in_place = [path for path in others if path in own or folders_of([path]) & files]
@@ -78,13 +84,20 @@ def sort_nested(top: bytes, found: Sequence[bytes], staged: bytes) -> Nested:
         in_place=tuple(in_place),
         others=tuple(path for path in others if path not in in_place),
         submodules=tuple(
-            filter(None, (_submodule(top, path, links[path]) for path in sorted(inside & links.keys())))
+            filter(None, (submodule_at(top, path, links[path]) for path in sorted(inside & links.keys())))
         ),
         inside=tuple(sorted(inside)),
     )
 
 
-def _submodule(top: bytes, path: bytes, link: bytes) -> Submodule | None:
+def submodule_at(top: bytes, path: bytes, link: bytes) -> Submodule | None:
+    """Return the submodule at a path; None when it is not checked out.
+
+    Args:
+        top: The root of the tree.
+        path: Its path.
+        link: The commit that the base has.
+    """
     git_dir = git_dir_of(top, path)
     tips = CloneTips() if git_dir is None else read_tips(git_dir)
     if git_dir is None or not tips.head:

@@ -33,7 +33,7 @@ from maingate.uet.capture import CAPTURE_TIMEOUT, LEAKS, Capture, Captured, too_
 from maingate.uet.leaked_secrets import blot_leaked
 from maingate.uet.worktree.checkout_index import without_touched
 from maingate.uet.worktree.keep_rules import KeepRules
-from maingate.uet.worktree.nested_repositories import Nested, Submodule, sort_nested
+from maingate.uet.worktree.nested_repositories import Nested, Submodule, sort_nested, submodule_at
 from maingate.uet.worktree.other_work import add_objects, find_other_work
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
 from maingate.uet.worktree.tree_survey import Survey, survey
@@ -154,6 +154,7 @@ class _Taking:
         self._deadline = time.monotonic() + CAPTURE_TIMEOUT
         self._aside = 0
         self._left_out: list[bytes] = []
+        self._links: set[bytes] = set()
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.fault = ""
@@ -187,6 +188,7 @@ class _Taking:
         self._write_index()
         self._clear(found)
         self._add(self._excluded(found))
+        self._check_links()
         self._drop_unfiltered()
         self._diff.parent.mkdir(exist_ok=True)
         self._diff.unlink(missing_ok=True)
@@ -222,6 +224,7 @@ class _Taking:
         """Record the move of a submodule, to a commit that others can have, and tell other changes in it."""
         add_objects(self._ground.git_dir, submodule.objects)
         commit, path = submodule.commit, submodule.path
+        self._links.add(path)
         if self._is_changed(submodule):
             self.notes.append(f"what changed in the submodule {_readable(path)} is not in the patch")
         if commit == submodule.link:
@@ -292,16 +295,34 @@ class _Taking:
             (self._ground.git_dir / "info" / "attributes").write_bytes(_AS_IT_IS)
             self._git(*words, given=specs, check=False)
 
-    def _drop_unfiltered(self) -> None:
-        """Restore in the index what should have gone through a missing filter: it is raw content."""
+    def _changed(self, modes: Collection[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
+        """Return mode and id before of each changed path that has one of these modes now."""
         raw = self._git("diff-index", "--cached", "--raw", "-z", "--no-renames", self._ground.commit)
         fields = raw.split(b"\0")
-        changed = {
+        return {
             path: (old_mode, old_id)
             for head, path in zip(fields[::2], fields[1::2], strict=False)
             for old_mode, new_mode, old_id, *_ in [head.removeprefix(b":").split(b" ")]
-            if new_mode in _FILES
+            if new_mode in modes
         }
+
+    def _restore(self, before: Mapping[bytes, tuple[bytes, bytes]]) -> None:
+        """Restore entries of the base in the index."""
+        lines = [b"%s %s\t%s\0" % (mode, oid, path) for path, (mode, oid) in before.items()]
+        self._git("update-index", "-z", "--index-info", given=b"".join(lines))
+
+    def _check_links(self) -> None:
+        """Take the submodules at kept paths as others are: git has taken their commits unseen."""
+        moved = {path: was for path, was in self._changed({b"160000"}).items() if path not in self._links}
+        if moved:
+            self._restore(moved)
+        for path, (_, link) in moved.items():
+            if (submodule := submodule_at(self._top, path, link)) is not None:
+                self._take_submodule(submodule)
+
+    def _drop_unfiltered(self) -> None:
+        """Restore in the index what should have gone through a missing filter: it is raw content."""
+        changed = self._changed(_FILES)
         filters = self._filters_of(changed)
         missing = {path: name for path, name in filters.items() if name not in self._ground.drivers.drivers}
         if not missing:
@@ -311,8 +332,7 @@ class _Taking:
         self._complain(
             f"git's configuration has no filter {names}, which .gitattributes asks for", [*missing]
         )
-        lines = [b"%s %s\t%s\0" % (*changed[path], path) for path in missing]
-        self._git("update-index", "-z", "--index-info", given=b"".join(lines))
+        self._restore({path: changed[path] for path in missing})
 
     def _filtered(self) -> list[bytes]:
         """Return the changed paths that a filter stores."""
