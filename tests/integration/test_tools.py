@@ -93,8 +93,41 @@ def test_what_a_tool_leaves_is_landed_as_its_own(base: GitRepo, tmp_path: Path) 
     assert landed.state == "succeeded"
     assert content(base, "new/later") == "not committed"
     assert base.git("ls-tree", "main", "new/run.sh").startswith("100755")
-    assert "agent: w/t" in history(base)
+    assert "agent: mine" in history(base)
     assert base.git("branch", "--list", "elsewhere") == ""
+
+
+MESSAGE = (
+    "topic: do it\n\nBecause.\n\n--- a line like a diff's\n---\nFrom: none\n\nCo-authored-by: Bob <b@x.org>\n"
+)
+
+
+def test_the_message_of_a_tools_own_commits_is_that_of_its_patch(base: GitRepo, tmp_path: Path) -> None:
+    """Unless the plan has one; several are one text; its author is the tool."""
+    code = f"""
+        commit = ["git", "-c", "user.name=Me", "-c", "user.email=me@x", "commit", "-q"]
+        pathlib.Path(task.replace("/", "-")).write_text("x\\n")
+        subprocess.run(["git", "add", "-A"], check=True)
+        subprocess.run([*commit, "--cleanup=verbatim", "-m", {MESSAGE!r}], check=True)
+        subprocess.run([*commit, "--allow-empty", "-m", "More of it"], check=True)
+    """
+    landed = run(
+        base,
+        {"agent": {"run": a_tool(tmp_path, code)}},
+        {
+            "a": {"tool": "agent", "prompt": "do"},
+            "b": {"tool": "agent", "prompt": "do", "message": "the plan's"},
+        },
+        landing="rebase",
+    )
+    assert landed.state == "succeeded"
+    assert history(base)[:2] == ["agent: the plan's", "agent: topic: do it"]
+    said = base.git("log", "-1", "--format=%B", "main~1")
+    assert said.startswith(
+        "topic: do it\n\nBecause.\n\n --- a line like a diff's\n ---\n From: none\n\n"
+        "Co-authored-by: Bob <b@x.org>\n\nMore of it\n\nMaingate-Run: "
+    )
+    assert landed.task("w/a")["patch"]["repairs"] == []
 
 
 def test_a_tool_is_told_what_was_wrong_with_its_patch(base: GitRepo, tmp_path: Path) -> None:

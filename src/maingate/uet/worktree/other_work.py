@@ -20,6 +20,11 @@ from maingate.wording import listed
 
 Git = Callable[..., bytes]
 _SHOWN: Final = 5
+_MESSAGES: Final = (
+    *("log", "--reverse", "--first-parent", "--max-count=20", "--encoding=UTF-8"),
+    *("--no-show-signature", "--no-notes", "--no-color", "--format=%B%x00"),
+)
+"""The options that print the messages of the newest commits of a line."""
 _LOG: Final = ("log", "-p", "-m", "--text", "--no-textconv", "--no-ext-diff", "--no-color", "--format=%B")
 
 
@@ -62,6 +67,14 @@ class OtherWork:
         kept = {self.base, *({self.head} & {*self.tips.values()})}
         kept |= {tip for tip in self.tips.values() if self._tree_of(tip) == tree}
         return {name: tip for name, tip in self.tips.items() if not self._is_in(tip, kept)}
+
+    def messages(self, tip: str) -> list[bytes]:
+        """Return the messages of the commits from the base to a commit, oldest first; none beside it."""
+        merge_base = self.git("merge-base", self.base, tip, check=False).decode().strip()
+        if tip == self.base or merge_base != self.base:
+            return []
+        said = self.git(*_MESSAGES, f"{self.base}..{tip}", "--")
+        return [message.strip(b"\n") for message in said.split(b"\0")[:-1]]
 
     def save(self, lost: dict[str, str], path: Path, *, limit: int, secrets: Collection[str]) -> str:
         """Write commits into a bundle; return a sentence about them.

@@ -36,6 +36,7 @@ from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.nested_repositories import Nested, Submodule, sort_nested, submodule_at
 from maingate.uet.worktree.other_work import add_objects, find_other_work
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
+from maingate.uet.worktree.tool_message import message_header
 from maingate.uet.worktree.tree_survey import Survey, survey
 from maingate.wording import listed
 
@@ -173,15 +174,23 @@ class _Taking:
         work = find_other_work(ground.tree, ground.git_dir, ground.commit, self._git)
         if work is None:
             return
-        is_empty = not (self.problems or self._diff.stat().st_size)
+        is_empty, tip = not (self.problems or self._diff.stat().st_size), work.head
         if is_empty and (branch := work.only_branch()) is not None:
             words = ("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules")
-            self._git(*words, work.tips[branch])
+            tip = work.tips[branch]
+            self._git(*words, tip)
             self._take_tree()
             self.notes.append(f"the patch is the branch {branch} of its clone; the worktree was as before")
         if lost := work.lost(self._git("write-tree").decode().strip()):
             path = self._diff.with_suffix(".bundle")
             self.notes.append(work.save(lost, path, limit=self._wanted.max_bytes, secrets=self._secrets))
+        self._add_message(work.messages(tip))
+
+    def _add_message(self, messages: Sequence[bytes]) -> None:
+        """Write the message of the tool's own commits before its patch, if there is one."""
+        diff = self._diff.read_bytes()
+        if diff and (header := message_header(messages)):
+            self._diff.write_bytes(header + diff)
 
     def _take_tree(self) -> None:
         found = survey(self._top, self._ground.keep, since=self._ground.since)
