@@ -93,6 +93,24 @@ def merge_branches(repository: Repository, *, ours: str, theirs: Sequence[str]) 
     return [by_git[each] if (merged := plain[each]) is None else merged for each in theirs]
 
 
+def merge_pairs(
+    repository: Repository, sides: Sequence[tuple[str, str]], *, rules_of: str
+) -> list[str | MergeConflict]:
+    """Merge pairs of commits, the second of each into the first, and return the trees.
+
+    Args:
+        repository: The repository.
+        sides: The commits.
+        rules_of: The tree whose ``.gitattributes`` count.
+    """
+    if not sides or require_git() < _MANY_SINCE:
+        return [merge_commits(repository, ours=ours, theirs=theirs) for ours, theirs in sides]
+    tree_of = repository.tree_of
+    paths = {path for pair in sides for path in repository.changed_paths(*map(tree_of, pair))}
+    attributes = list(attributes_of(repository, rules_of, paths))
+    return _Asked(repository=repository, attributes=attributes, into=None).merged(sides)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
     """Merges of commits that one git process makes.

@@ -116,6 +116,23 @@ def test_a_stacked_branch_is_tried_on_what_it_needs(base: GitRepo, call: Call) -
     assert states(trial) == {"below": "clear", "above": "clear"}
 
 
+def test_branches_that_share_commits_are_tried_as_they_land(base: GitRepo, call: Call) -> None:
+    """One begun on the other goes on with its change; two begun on a third conflict only by their own."""
+    branch(base, "below", {"a.txt": changed(3, "below")})
+    branch(base, "stacked", {"a.txt": changed(3, "stacked")}, start="below")
+    branch(base, "rewrites", {"a.txt": changed(3, "rewrites")}, start="below")
+    names = ["below", "stacked", "rewrites"]
+    trial = told(call("land", *names, "--dry-run", "--json"), 0)
+    assert states(trial) == {"below": "clear", "stacked": "clear", "rewrites": "held"}
+    assert [(each["item"], each["with"]) for each in trial["conflicts"]] == [("rewrites", "stacked")]
+    report = json.loads(call("land", *names, "--json").stdout)
+    assert {each["name"]: each["state"] for each in report["workstreams"]} == {
+        "below": "completed",
+        "stacked": "completed",
+        "rewrites": "failed",
+    }
+
+
 def test_histories_of_any_shape_are_tried(base: GitRepo, call: Call) -> None:
     """Criss-cross merges, unrelated histories, empty commits, work that is there already."""
     branch(base, "cross", {"c.txt": "cross\n"})

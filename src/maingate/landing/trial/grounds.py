@@ -1,12 +1,13 @@
 """The commits that items are tried on: the target, with the items that each of them needs."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from maingate.commits import Tip
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository
+from maingate.landing.trial.kin import kin_of, numbers
 from maingate.landing.trial.pairs import ItemPair, Own
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -30,6 +31,8 @@ class Grounds:
         self._trees: list[str] = []
         self._own: list[Own] = []
         self._made: dict[int, Tip | None] = {0: self._head}
+        self._commits: dict[int, str] = {}
+        self._kin: dict[int, int] | None = None
 
     def needs_of(self, direct: list[int]) -> int:
         """Return the set of the items that an item needs, by those that it names."""
@@ -38,8 +41,10 @@ class Grounds:
             found |= self._needs[number] | 1 << number
         return found
 
-    def place(self, needs: int, onto: Tip, tree: str, own: Own) -> None:
-        """Add the next item with its tree on a commit, and what it changes there."""
+    def place(self, needs: int, onto: Tip, tree: str, own: Own, commit: str | None = None) -> None:
+        """Add the next item with its tree on a commit, what it changes there, and its own newest commit."""
+        if commit is not None:
+            self._commits[len(self._needs)] = commit
         self._needs.append(needs)
         self._onto.append(onto)
         self._trees.append(tree)
@@ -62,17 +67,32 @@ class Grounds:
     def pair(self, ahead: int, behind: int) -> ItemPair | None:
         """Return the changes of two items on one commit, which has what either needs; None without one."""
         if self._onto[ahead] == self._onto[behind]:
-            trees = self._trees[ahead], self._trees[behind]
-            onto = self._onto[ahead]
-            return ItemPair(onto=onto.tree, ahead=self._own[ahead], behind=self._own[behind], trees=trees)
+            trees, onto = (self._trees[ahead], self._trees[behind]), self._onto[ahead]
+            commits = self._commits_of(ahead, behind, trees[0])
+            own, other = self._own[ahead], self._own[behind]
+            return ItemPair(onto=onto.tree, ahead=own, behind=other, trees=trees, commits=commits)
         ground = self.with_all(self._needs[ahead] | self._needs[behind])
         if ground is None:
             return None
-        one, other = self._moved(ground, ahead), self._moved(ground, behind)
-        if isinstance(one, MergeConflict) or isinstance(other, MergeConflict):
+        one, another = self._moved(ground, ahead), self._moved(ground, behind)
+        if isinstance(one, MergeConflict) or isinstance(another, MergeConflict):
             return None
-        ahead_own, behind_own = (self._repository.changed_paths(ground.tree, tree) for tree in (one, other))
-        return ItemPair(onto=ground.tree, ahead=ahead_own, behind=behind_own, trees=(one, other))
+        own, other = (self._repository.changed_paths(ground.tree, tree) for tree in (one, another))
+        commits = self._commits_of(ahead, behind, one)
+        return ItemPair(onto=ground.tree, ahead=own, behind=other, trees=(one, another), commits=commits)
+
+    def _commits_of(self, ahead: int, behind: int, tree: str) -> tuple[str, str] | None:
+        """Return the commits that two items are merged by, if they share some that the target does not have.
+
+        The earlier one's is that of its landing, with the history of all that either needs.
+        """
+        if self._kin is None:
+            self._kin = kin_of(self._repository, self._head.commit, self._commits)
+        if not self._kin.get(behind, 0) >> ahead & 1:
+            return None
+        landed = [*numbers(self._needs[ahead] | self._needs[behind]), ahead]
+        parents = [self._head.commit, *(self._commits[each] for each in landed if each in self._commits)]
+        return self._made_of(tree, list(dict.fromkeys(parents))), self._commits[behind]
 
     def _moved(self, onto: Tip, number: int) -> str | MergeConflict:
         base, theirs = self._onto[number].tree, self._trees[number]
@@ -83,7 +103,7 @@ class Grounds:
         if items == self._needs[last] | 1 << last:  # it was placed on all the others
             return self._tip(self._trees[last])
         onto = self._head
-        for number in _numbers(items):
+        for number in numbers(items):
             tree = self._moved(onto, number)
             if isinstance(tree, MergeConflict):
                 return None
@@ -94,15 +114,7 @@ class Grounds:
         """Return a commit of a tree on the target's, for what is to be put on it."""
         if tree == self._head.tree:
             return self._head
-        made = self._repository.commit(
-            tree=tree, parents=[self._head.commit], message="trial", date=_LONG_AGO
-        )
-        return Tip(commit=made, tree=tree)
+        return Tip(commit=self._made_of(tree, [self._head.commit]), tree=tree)
 
-
-def _numbers(items: int) -> Iterator[int]:
-    number = 0
-    while items >> number:
-        if items >> number & 1:
-            yield number
-        number += 1
+    def _made_of(self, tree: str, parents: Sequence[str]) -> str:
+        return self._repository.commit(tree=tree, parents=parents, message="trial", date=_LONG_AGO)

@@ -15,7 +15,7 @@ from typing import Final
 
 from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.merge import MergeConflict, folders_of, merge_trees
-from maingate.git.merge_many import SmallMerge, merge_many
+from maingate.git.merge_many import SmallMerge, merge_many, merge_pairs
 from maingate.git.repository import Repository
 from maingate.git.trees import EMPTY_TREE, GitEntry
 
@@ -38,12 +38,14 @@ class ItemPair:
         ahead: The earlier one's changes.
         behind: The later one's.
         trees: The trees that they make, the earlier one's first.
+        commits: The commits to merge instead, where their histories meet behind the target's.
     """
 
     onto: str
     ahead: Own
     behind: Own
     trees: tuple[str, str]
+    commits: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,18 +128,37 @@ def conflicts_of(
         rules_of: The tree whose ``.gitattributes`` count for pairs that change none.
     """
     small = cache(partial(_small, repository))
-    sides = [_sides(repository, small, pair) for pair in pairs]
+    sides = [None if _is_alone(repository, pair) else _sides(small, pair) for pair in pairs]
     merged = iter(merge_many(repository, [each for each in sides if each is not None], rules_of=rules_of))
+    kin = [pair.commits for pair in pairs if pair.commits is not None]
+    kin_merged = iter(merge_pairs(repository, kin, rules_of=rules_of))
     return [
-        _whole(repository, pair) if side is None else _in_conflict(repository, pair, side.ours, next(merged))
+        _in_conflict(
+            repository,
+            pair,
+            pair.trees[0] if side is None else side.ours,
+            next(kin_merged) if pair.commits else _whole(repository, pair) if side is None else next(merged),
+        )
         for pair, side in zip(pairs, sides, strict=True)
     ]
 
 
-def _whole(repository: Repository, pair: ItemPair) -> tuple[bytes, ...]:
+def _whole(repository: Repository, pair: ItemPair) -> str | MergeConflict:
     ours, theirs = pair.trees
-    merged = merge_trees(repository, base=pair.onto, ours=ours, theirs=theirs)
-    return _in_conflict(repository, pair, ours, merged)
+    return merge_trees(repository, base=pair.onto, ours=ours, theirs=theirs)
+
+
+def _is_alone(repository: Repository, pair: ItemPair) -> bool:
+    """Return whether a pair is merged by whole commits or trees."""
+    if pair.commits is not None:
+        return True
+    if any(path.rpartition(b"/")[2] == ATTRIBUTES for own in (pair.ahead, pair.behind) for path in own):
+        return True
+    ahead, behind = (
+        Folders.of(repository, own, tree)
+        for own, tree in zip((pair.ahead, pair.behind), pair.trees, strict=True)
+    )
+    return ahead.meets(behind)
 
 
 def _in_conflict(
@@ -156,18 +177,8 @@ def _own_name(path: bytes, known: Container[bytes]) -> bytes:
     return plain if path not in known and plain in known else path
 
 
-def _sides(
-    repository: Repository, small: Callable[[frozenset[Entry]], str], pair: ItemPair
-) -> SmallMerge | None:
-    """Return the trees of a pair with only the paths by which it can conflict; None where all are needed."""
-    if any(path.rpartition(b"/")[2] == ATTRIBUTES for own in (pair.ahead, pair.behind) for path in own):
-        return None
-    ahead, behind = (
-        Folders.of(repository, own, tree)
-        for own, tree in zip((pair.ahead, pair.behind), pair.trees, strict=True)
-    )
-    if ahead.meets(behind):
-        return None
+def _sides(small: Callable[[frozenset[Entry]], str], pair: ItemPair) -> SmallMerge:
+    """Return the trees of a pair with only the paths by which it can conflict."""
     paths = _shared(pair)
     if _may_rename(pair.ahead, paths) or _may_rename(pair.behind, paths):
         paths = pair.ahead.keys() | pair.behind.keys()

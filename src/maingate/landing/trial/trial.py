@@ -73,7 +73,7 @@ class _Trial:
             return _untried(item, f"{short(item.name)} needs {names}, which conflict with one another")
         tried, placed = self._placed(item, onto)
         if placed is not None and tried.is_open:
-            self._place(needs, onto, *placed)
+            self._place(item, needs, onto, placed)
         else:
             self._grounds.stays_out(needs)
         return tried
@@ -88,9 +88,9 @@ class _Trial:
             return _untried(item, f"{short(item.name)} cannot be tried: {error}"), None
         return _found(item, onto, placed), (placed.tree, own)
 
-    def _place(self, needs: int, onto: Tip, tree: str, own: Own) -> None:
-        number = len(self.tried)
-        self._grounds.place(needs, onto, tree, own)
+    def _place(self, item: TrialItem, needs: int, onto: Tip, placed: tuple[str, Own]) -> None:
+        number, (tree, own) = len(self.tried), placed
+        self._grounds.place(needs, onto, tree, own, item.commit)
         shared = self._shared.add(number, own, Folders.of(self._repository, own, tree))
         met = [ahead for ahead in shared if not self._grounds.is_needed(ahead, number)]
         chosen = first_of(met, len(self._items))

@@ -54,12 +54,14 @@ class TrialItem:
         place: Puts it on a commit.
         needs: The items that must land before it; those that are none of the trial have landed.
         is_critical: Whether its loss is a failure of the whole.
+        commit: Its newest commit, where its own commits land as they are.
     """
 
     name: str
     place: Place
     needs: Sequence[str] = ()
     is_critical: bool = True
+    commit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,9 @@ from maingate.landing.trial.trial import try_items
 from maingate.landing.trial.values import ConflictTrial, Placed, TrialItem
 from maingate.patches.apply.already_there import FindLanded, LandedChange
 from maingate.patches.policy.policy import Policy
-from maingate.plan.choices import TaskKind, Whitespace
+from maingate.plan.choices import LandingStyle, TaskKind, Whitespace
 from maingate.plan.loader import LoadedPlan
-from maingate.plan.model import TaskPlan
+from maingate.plan.model import Plan, TaskPlan
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Order, Piece
@@ -62,6 +62,7 @@ class Trials:
                 place=_Workstream(self, loaded, name, head=head, tree=trees.get(name)).place,
                 needs=plan.workstreams[name].needs,
                 is_critical=plan.workstreams[name].critical,
+                commit=_own_commit(plan, name),
             )
             for name in plan.workstream_order()
         ]
@@ -111,6 +112,14 @@ def tried_plan(loaded: LoadedPlan) -> ConflictTrial | None:
 
 def _nothing_landed(_keys: object) -> Sequence[LandedChange]:
     return ()
+
+
+def _own_commit(plan: Plan, name: str) -> str | None:
+    """Return the newest commit of a workstream whose commits land as they are."""
+    stream = plan.workstreams[name]
+    if plan.landing is not LandingStyle.MERGE or stream.base is None:
+        return None
+    return stream.tasks[stream.task_order()[-1]].commit
 
 
 class _Workstream:
