@@ -4,7 +4,7 @@ import pytest
 
 from maingate.git import merge_many as module
 from maingate.git.merge import MergeConflict, merge_commits, merge_trees
-from maingate.git.merge_many import SmallMerge, merge_branches, merge_many
+from maingate.git.merge_many import SmallMerge, merge_branches, merge_many, merge_pairs
 from maingate.git.repository import Repository
 from support.factories import GitRepo
 
@@ -100,3 +100,22 @@ def test_branches_are_merged_by_an_older_git_too(
     at_once = merge_branches(opened, ours=ours, theirs=tips)
     monkeypatch.setattr(module, "require_git", lambda: (2, 38))
     assert merge_branches(opened, ours=ours, theirs=tips) == at_once
+
+
+def test_pairs_of_commits_are_merged_at_the_commits_that_they_share(
+    repo: GitRepo, opened: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was begun on the other goes on with its change; each is as alone, by an older git too."""
+    below = branch(repo, "below", {"b.txt": "below\n"})
+    repo.git("checkout", "-q", "-b", "above", "below")
+    above = repo.commit({"b.txt": "above\n", "log": "log\nabove\n"}, "above")
+    repo.git("checkout", "-q", "main")
+    rival = branch(repo, "rival", {"b.txt": "rival\n", "log": "log\nrival\n"})
+    sides = [(below, above), (below, rival), (above, below), (rival, above)]
+    rules_of = opened.tree_of(repo.head("main"))
+    found = merge_pairs(opened, sides, rules_of=rules_of)
+    assert found == [merge_commits(opened, ours=ours, theirs=theirs) for ours, theirs in sides]
+    conflict = MergeConflict((b"b.txt",))
+    assert found == [opened.tree_of(above), conflict, opened.tree_of(above), conflict]
+    monkeypatch.setattr(module, "require_git", lambda: (2, 38))
+    assert merge_pairs(opened, sides, rules_of=rules_of) == found
