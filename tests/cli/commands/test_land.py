@@ -271,3 +271,21 @@ def test_a_bare_repository_lands_branches_that_are_named(base: GitRepo, land: La
     bare = tmp_path / "bare.git"
     assert "a bare repository has no branch checked out" in land(cwd=bare).stderr
     assert "gate_failed" in land("agent", cwd=bare).stdout
+
+
+def test_what_to_know_about_a_mail_is_told(base: GitRepo, land: Land) -> None:
+    """Such as scissors, which are not cut at unless `plan import series` is asked to."""
+    mail = (
+        b"From: Ada <a@b.org>\nDate: Thu, 31 Dec 1959 23:59:59 +0000\nSubject: [PATCH] s\n\nhello\n-- >8 --\n"
+        b"\nwhy\n---\n" + base.diff_of({"b.txt": "c\n"})
+    )
+    (base.path.parent / "m.eml").write_bytes(mail)
+    done = land(str(base.path.parent / "m.eml"))
+    assert done.returncode == 0, done.stderr
+    assert "note: m.eml: the message has a scissors line; --scissors takes" in done.stdout
+    assert "is before 1970, which git cannot keep" in done.stdout
+    base.git("tag", "agent", "main~1")
+    base.git("switch", "-q", "agent")
+    base.git("reset", "-q", "--hard", "main")
+    base.commit({"b.txt": "d\n"}, "d")
+    assert "note: agent is the branch; tags/agent is another" in land("main..agent").stdout

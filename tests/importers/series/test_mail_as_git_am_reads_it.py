@@ -143,6 +143,12 @@ def test_names_that_git_am_loses_are_kept() -> None:
         assert by_import(mail(sender)).author == by_intake(mail(sender))[0] == author
 
 
+def test_fields_in_a_body_that_cannot_be_read_replace_nothing() -> None:
+    """The mail's own stay."""
+    raw = mail(body=b"From: nobody knows\nDate: now\nSubject: other\n\nBody\n" + END)
+    assert by_intake(raw) == ("Ada <ada@example.org>", "1580682906 +0530", "other\n\nBody\n")
+
+
 def test_scissors_cut_on_request(base: GitRepo) -> None:
     """As with `git am --scissors`; without the option, the line is told."""
     raw = mail(body=b"chat\n\n  - - >8 - - cut here - - >8 - -\nSubject: cut\nFrom: R <r@e>\n\nBody\n" + END)

@@ -46,6 +46,8 @@ def print_work(out: "Console", target: str, items: Sequence["WorkItem"]) -> None
         if item.entries and item.applied:
             told = listed([safe(each) for each in item.applied], _SHOWN)
             out.print(f"  there already: {told}", style="dim", soft_wrap=True)
+        for note in item.notes[:_SHOWN]:
+            out.print(f"  note: {safe(note)}", style="dim", soft_wrap=True)
         if item.source.uncommitted:
             told = listed([safe(each) for each in item.source.uncommitted], _SHOWN)
             out.print(f"  not committed, so it does not land: {told}", style="yellow", soft_wrap=True)

@@ -19,6 +19,7 @@ from maingate.git.merge_many import merge_branches
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import short_name
 from maingate.importers.finished_work.sources import STANDARD_INPUT, Source
+from maingate.importers.plan_files import notes_about
 from maingate.importers.series.git_range import (
     GitRange,
     RangeCommit,
@@ -78,6 +79,7 @@ class WorkItem:
         is_merged: Whether the branch is one patch because it has merged its target.
         tree: The target's tree with the patches; None where one of them is refused.
         own: The commits of the patches, where they are to land as they are.
+        notes: Notes for the user.
     """
 
     source: Source
@@ -88,6 +90,7 @@ class WorkItem:
     is_merged: bool = False
     tree: str | None = None
     own: OwnCommits | None = None
+    notes: tuple[str, ...] = ()
 
 
 class WorkReader:
@@ -161,13 +164,17 @@ class WorkReader:
                 return self._again(source, name, before, source.commit)
             line = _line_of(source.commit, commits)
             return self._branch(source, name, line, keeps_commits=keeps_commits(source))
+        told: list[str] = []
         if source.argument == STANDARD_INPUT:
             entries = list(entries_of_bytes(self._input, origin="standard input", shown="standard input"))
             title = entries[0].subject if entries else "standard input"
         else:
             series = open_series(source.argument, Path())
             entries, title = list(series.entries), series.name
-        return self._tried(WorkItem(source=source, title=title, entries=tuple(entries)))
+            told = [*series.notes]
+        told += [f"{entry.origin}: {note}" for entry in entries for note in notes_about(entry)]
+        item = WorkItem(source=source, title=title, entries=tuple(entries), notes=tuple(told))
+        return self._tried(item)
 
     def _branch(
         self, source: Source, name: str, line: Sequence[RangeCommit], *, keeps_commits: bool

@@ -189,9 +189,16 @@ def date_repair(date: GitDate) -> Repair:
     return Repair(kind=RepairKind.DATE, said=said, was=f"{date.seconds} {date.stated or date.zone}", now=now)
 
 
+def _meant(own: Fields, charset: str) -> Fields:
+    """Return the fields of a body that can be read; others do not take the place of the mail's own."""
+    unread = {"from"} if author_in(own.get("from", b""), charset) is None else set[str]()
+    unread |= {"date"} if date_in(own.get("date")) is None else set()
+    return {name: value for name, value in own.items() if name not in unread}
+
+
 def _header(fields: Fields, body: Sequence[bytes], charset: str, *, keeps_tags: bool) -> MailHeader:
     own, at = take_fields(body)
-    fields = {**fields, **own}
+    fields = {**fields, **_meant(own, charset)}
     subject = subject_in(fields.get("subject", b""), charset, keeps_tags=keeps_tags)
     paragraphs = [part for part in (subject, tidy_text(body[at:], charset)) if part]
     return MailHeader(
