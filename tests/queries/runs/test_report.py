@@ -22,7 +22,7 @@ from maingate.db.transitions import write
 from maingate.errors import UnknownEntityError
 from maingate.ids import GateId, PatchId, RunId, TaskId, WorkerId, WorkstreamId
 from maingate.monitoring.stuck_watch import StuckLimits
-from maingate.queries.runs.report import run_report
+from maingate.queries.runs.report import RunReporter, run_report
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.settings import Settings
 from maingate.state.holds import EndedBy, Hold, HoldCode
@@ -87,6 +87,18 @@ def a_gate(conn: Connection, id_: str, *, passes: bool, is_flaky: bool = False) 
     head = gates.get(conn, id_)
     verdict = partial(gate_steps.pass_, exit_code=0) if passes else partial(gate_steps.fail, exit_code=1)
     take(conn, verdict(head, output="", is_flaky=is_flaky))
+
+
+def test_those_who_wait_for_the_end_of_a_run_have_none_of_its_rows_read(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ask again and again, of a run with thousands of tasks; any other field needs the rows."""
+    monkeypatch.delattr("maingate.queries.runs.report.read_rows")
+    reporter = RunReporter(conn, runs.get(conn, RUN), now=NOW)
+    told = reporter.fields(["state", "seconds", "alive", "stopped", "started_at", "completed_at", "name"])
+    assert (told["state"], told["seconds"]) == ("pending", 0.0)
+    with pytest.raises(NameError):
+        reporter.fields(["tasks"])
 
 
 def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connection) -> None:

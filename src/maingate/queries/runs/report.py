@@ -154,11 +154,15 @@ class RunReporter:
             "tasks": self._tasks,
             "gates": self._gates,
             "cost": lambda: _cost(self._rows),
-            "seconds": lambda: report_parts.seconds_json(run, self._now, self._rows.paused),
+            "seconds": self._seconds,
             "created_at": lambda: report_parts.moment_json(run.created_at),
             "started_at": lambda: report_parts.moment_json(run.started_at),
             "completed_at": lambda: report_parts.moment_json(run.completed_at),
         }
+
+    def _seconds(self) -> float | None:
+        """Return the time so far; no rows are read for it, since clients that wait ask again and again."""
+        return report_parts.seconds_json(self._run, self._now, stops.paused_seconds(self._conn, self._run.id))
 
     def _workstreams(self) -> list[Json]:
         return [

@@ -42,7 +42,6 @@ class RunRows:
         holds: The holds that the run's process published, by entity.
         is_served: Whether a living server is to give the run a process.
         spent: The cost of its tools in micro-dollars; None where no tool reports any.
-        paused: Seconds without a process, before it was resumed.
     """
 
     run: RunRow
@@ -55,7 +54,6 @@ class RunRows:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     is_served: bool = False
     spent: int | None = None
-    paused: float = 0.0
 
     def open_ones(self) -> Iterator[EntityRow]:
         """Yield every entity that has not ended; a patch that landed has, though it may be rolled back."""
@@ -83,7 +81,6 @@ def read_rows(conn: Connection, run: RunRow) -> RunRows:
         patches=patches.of_run(conn, run.id),
         gates=gates.of_run(conn, run.id),
         spent=tool_runs.spent_by_run(conn, run.id),
-        paused=stops.paused_seconds(conn, run.id),
     )
     if has_ended(run):
         return rows
