@@ -93,6 +93,8 @@ def test_a_killed_run_is_resumed_to_its_end(trial: Trial) -> None:
     assert report["state"] == "succeeded"
     began, ended = (datetime.fromisoformat(report[name]) for name in ("started_at", "completed_at"))
     assert report["seconds"] < (ended - began).total_seconds(), "the time without a process counts"
+    (listed,) = json.loads(trial.call("runs", "--json").stdout)
+    assert listed["seconds"] == report["seconds"]
     merges = trial.repo.git("log", "--merges", "--format=%s", "main").splitlines()
     assert merges == ["Merge second into main", "Merge first into main"]
     assert trial.repo.git("status", "--porcelain") == ""

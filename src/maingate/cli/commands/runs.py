@@ -51,9 +51,7 @@ def runs(
 def _run_cells(row: "Mapping[str, Any]") -> tuple[Any, ...]:
     from rich.text import Text
 
-    took = "-"
-    if row["started_at"] is not None and row["completed_at"] is not None:
-        took = duration((row["completed_at"] - row["started_at"]).total_seconds())
+    took = "-" if row["started_at"] is None or row["seconds"] is None else duration(row["seconds"])
     state = row["state"] if row["alive"] or row["state"] in _ENDED else f"{row['state']} (no process)"
     return (
         row["run_id"],

@@ -43,7 +43,7 @@ def resume(conn: Connection, run_id: str, *, at: datetime) -> None:
 
 def paused_seconds(conn: Connection, run_id: str) -> float:
     """Read how long a run had no process, in all, each time before one continued it."""
-    resumed = events.query(conn, entity=run_id, trigger=RESUMED)
+    resumed = events.query(conn, entity=run_id, type=EventType.RESUMED, trigger=RESUMED)
     return sum(float(event.metadata.get(PAUSED, 0.0)) for event in resumed)
 
 
