@@ -20,6 +20,7 @@ BENCHMARKS = (
     "large",
     "machinery",
     "page",
+    "queue",
     "startup",
     "train",
 )
