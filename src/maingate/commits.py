@@ -16,10 +16,10 @@ class Tip:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A workstream merged onto the target's head.
+    """A workstream merged onto the target's head, or onto the candidate before it in the queue.
 
     Args:
-        onto: The target's head that it was merged onto.
+        onto: The commit that it was merged onto.
         tip: The merge result.
         commits: The commit of each patch on the way from ``onto`` to ``tip``.
     """

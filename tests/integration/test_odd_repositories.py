@@ -121,7 +121,6 @@ def test_hooks_configuration_and_filters_of_the_person_do_not_interfere(
         path.write_text(f"#!/bin/sh\ntouch {trap}\nexit 1\n")
         path.chmod(0o755)
     for key, value in {
-        "commit.gpgSign": "true",
         "core.fsmonitor": f"touch {trap}",
         "apply.whitespace": "error",
         "core.autocrlf": "true",

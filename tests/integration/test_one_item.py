@@ -15,7 +15,7 @@ from maingate.errors import GitError, OutsideFaultError
 from maingate.git import private_git
 from maingate.ids import RunId
 from maingate.orchestrator.core.effect_inputs import PatchInput, TaskInput
-from maingate.orchestrator.core.effects import LandCandidate
+from maingate.orchestrator.core.effects import BuildChain, CarMember, LandCar
 from maingate.orchestrator.shell import evidence, failed_effects
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
@@ -198,7 +198,7 @@ FAULTS: list[Exception] = [
 ]
 
 
-@pytest.mark.parametrize("what", ["take_again", "apply", "_build", "land", "_piece"])
+@pytest.mark.parametrize("what", ["take_again", "apply", "_merged", "land", "_piece"])
 def test_whatever_fails_with_one_item_ends_that_alone(
     base: GitRepo, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -245,8 +245,12 @@ def _names_in(values: Any) -> set[str]:
                 Order(label=label) | Piece(order=Order(label=label)) | PatchInput(task=TaskInput(label=label))
             ):
                 names.add(label.split("/")[0])
-            case LandingInput(name=name) | LandCandidate(name=name):
+            case LandingInput(name=name) | CarMember(name=name):
                 names.add(name)
+            case BuildChain(links=links):
+                names |= _names_in([link.input for link in links])
+            case LandCar(members=members):
+                names |= _names_in(members)
             case list() | tuple():
                 names |= _names_in(value)
     return names

@@ -691,7 +691,8 @@ def test_what_is_in_the_way_in_the_checkout_is_named_and_kept(world: World) -> N
     (world.repo.path / "c.txt").write_text("mine\n")
     before = world.repo.head("main")
     said = roll_back(world, "ws", code=4)["said"]
-    assert "c.txt is not tracked and would be overwritten. Nothing was changed; fix that, then roll" in said
+    assert "c.txt is not tracked and would be overwritten; commit, stash or move that away first" in said
+    assert "Nothing was changed; fix that, then roll" in said
     assert (world.repo.head("main"), (world.repo.path / "c.txt").read_text()) == (before, "mine\n")
 
 

@@ -42,7 +42,7 @@ def lost(_: Connection) -> None:
 def test_a_move_needs_its_intent_on_record(target: HeldTarget, intent: Intent, repo: GitRepo) -> None:
     """A branch is never moved without a record that says so first: after a crash nobody would know why."""
     with pytest.raises(RecordError):
-        target.move(move_of(intent), intent.id)
+        target.move(move_of(intent), [intent.id])
     assert repo.head() == intent.old
 
 
@@ -52,7 +52,7 @@ def test_a_settled_intent_moves_nothing(target: HeldTarget, intent: Intent, repo
         intents.record(conn, intent)
         intents.abandon(conn, intent.id, NOW)
     with pytest.raises(RecordError):
-        target.move(move_of(intent), intent.id)
+        target.move(move_of(intent), [intent.id])
     assert repo.head() == intent.old
 
 
@@ -63,7 +63,7 @@ def test_a_process_that_lost_its_lease_moves_nothing(
     with target.fenced() as conn:
         intents.record(conn, intent)
     with pytest.raises(LeaseLostError):
-        replace(target, fence=lost).move(move_of(intent), intent.id)
+        replace(target, fence=lost).move(move_of(intent), [intent.id])
     assert repo.head() == intent.old
     assert state_of(target.database, intent) == "pending", "whoever holds the target settles it"
 

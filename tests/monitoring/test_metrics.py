@@ -94,7 +94,7 @@ def test_the_metrics_of_a_run_tell_what_its_report_tells(landed: Landed) -> None
     assert value(found, "patches_quarantined_total", reason="gate_failed") == 1
     assert value(found, "gate_runs_total", type="UNIT", result="passed") == told["passed"]
     assert value(found, "gate_runs_total", type="UNIT", result="failed") == told["failed"]
-    assert value(found, "gate_verdicts_reused_total", type="UNIT") == told["reused"]
+    assert (value(found, "gate_verdicts_reused_total", type="UNIT") or 0) == told["reused"]
     assert value(found, "gate_flakes_total", gate="unit") == told["flaky"] == 1
     assert value(found, "false_blame_undone_total", cause="flake") == 1
     assert value(found, "false_blame_undone_total", cause="base_red") == 0
@@ -107,7 +107,7 @@ def test_the_metrics_of_a_run_tell_what_its_report_tells(landed: Landed) -> None
     assert value(found, "run_duration_seconds_count", result="succeeded") == 1
     assert value(found, "task_duration_seconds_count", kind="tool", result="completed") == 1
     assert value(found, "patch_landing_duration_seconds_count") == 3
-    assert value(found, "gate_duration_seconds_count", type="UNIT") == told["run"]
+    assert value(found, "gate_duration_seconds_count", type="UNIT") >= told["run"]  # with those stopped
     assert value(found, "record_up") == 1
     assert value(found, "unfinished_runs") == 0
 

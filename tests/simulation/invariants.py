@@ -133,7 +133,7 @@ def _agreement(ended: Ended, conn: Connection) -> Iterator[str]:
 def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
     """What is completed landed once, what is not landed never, and the target says the same."""
     repository = ended.scene.repository
-    landed = Counter(move.by for move in repository.moves)
+    landed = Counter(name for move in repository.moves for name in _names_of(move.by))
     is_rewritten = bool(landed["rewrite"])
     head = repository.refs[TARGET]
     history, files = repository.history(head), repository.files(head)
@@ -159,6 +159,13 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
     checkout = ended.scene.checkout
     if checkout.path and not landed["push"] and not is_rewritten and checkout.commit != head:
         yield "the checkout has not followed the target"
+
+
+def _names_of(by: str) -> list[str]:
+    """Name each landing of a move, which may be of several workstreams; any other move by its own name."""
+    if not by.startswith("land "):
+        return [by]
+    return [f"land {name}" for name in by.removeprefix("land ").split(", ")]
 
 
 def _marks(ended: Ended, conn: Connection, files: Mapping[str, str], *, is_others_too: bool) -> Iterator[str]:

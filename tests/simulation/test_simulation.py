@@ -11,20 +11,21 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 
 from maingate.errors import GitError
-from maingate.landing import unfinished_landing
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
-    JudgeCandidate,
-    LandCandidate,
-    MergeWorkstream,
+    BuildChain,
+    JudgeChain,
+    LandCar,
     MoveWorkstreamRef,
+    SealCar,
 )
 from maingate.orchestrator.core.tasks import Tasks
+from maingate.orchestrator.shell import landing_effects
 from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.state.steps import tasks as task_steps
 from simulation.examine import examine, forget_calm_runs
@@ -89,7 +90,7 @@ def _is_caught(told: str, breaks: Callable[[Scene], None] = lambda _: None, *, s
 
 def test_it_shows_when_a_landing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resume that does not find what has landed lands it again."""
-    monkeypatch.setattr(unfinished_landing, "newest_landed", lambda *_, **__: None)
+    monkeypatch.setattr(landing_effects, "newest_landed", lambda *_, **__: None)
     assert _is_caught("landed 2 times", since=12)
 
 
@@ -117,6 +118,7 @@ class Stubborn(TracedEffects):
     """Fails for ever with one workstream, at one kind of effect, in the way that the seed says."""
 
     _victim: str
+    _names: ClassVar[dict[str, str]] = {}
     _what: str
     _fault: type[Exception]
     faults: tuple[type[Exception], ...] = (MemoryError, RecursionError, RuntimeError, OSError, GitError)
@@ -144,10 +146,11 @@ class Stubborn(TracedEffects):
                 return ref.rpartition("/")[2]
             case ApplyPatches(patches=patches):
                 return patches[0].task.label.partition("/")[0]
-            case JudgeCandidate(name=name) | LandCandidate(name=name):
-                return name
-            case MergeWorkstream(input=workstream):
-                return workstream.name
+            case BuildChain(links=links):
+                self._names.update((link.input.workstream, link.input.name) for link in links)
+        if isinstance(effect, BuildChain | JudgeChain | SealCar | LandCar):
+            is_his = self._victim in {self._names.get(workstream) for workstream in effect.workstreams}
+            return self._victim if is_his else None
         task = getattr(effect, "input", None)
         return None if task is None else str(task.label).partition("/")[0]
 
@@ -159,9 +162,10 @@ KINDS = (
     "RunTool",
     "ApplyPatches",
     "JudgePatch",
-    "JudgeCandidate",
-    "MergeWorkstream",
-    "LandCandidate",
+    "BuildChain",
+    "JudgeChain",
+    "SealCar",
+    "LandCar",
     "MoveWorkstreamRef",
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.waiting_rules import first_open
+from maingate.plan.choices import TaskKind
 from maingate.state.holds import Hold, HoldCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
@@ -34,10 +35,24 @@ def check(core: Core, table: Mapping[str, Hold]) -> None:
         assert about.items() <= table[key].about.items(), (key, about, table[key])
 
 
+def _next(core: Core) -> dict[str, object]:
+    """Return the first workstream of ready patches that is under way: those behind it wait for it."""
+    under_way = (
+        ws
+        for ws in core.run.order
+        if ws.state in LANES
+        and not ws.is_applied
+        and not (ws.may_defer_gates and not ws.defers_gates and ws.state is WorkstreamState.EXECUTING)
+        and not any(task.kind is TaskKind.TOOL for task in ws.tasks)
+        and not any(task.patch and task.patch.id in core.unapproved for task in ws.tasks)
+    )
+    first = next(under_way, None)
+    return {"next": first.id} if first is not None else {}
+
+
 def _expected(core: Core, table: Mapping[str, Hold]) -> dict[str, dict[str, object]]:
     """Return what each hold must be about, found anew."""
-    first = first_open(core.run.order, lambda each: each.has_ended)
-    expected: dict[str, dict[str, object]] = {core.run.id: {"next": first.id} if first else {}}
+    expected: dict[str, dict[str, object]] = {core.run.id: _next(core)}
     for workstream in core.run.order:
         lane = workstream.patch_tasks()
         front = first_open(lane, lambda task: task.has_ended)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from maingate.commits import Candidate, LandingInput, Tip
+from maingate.git.commits import commit_content
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, GitEntry, Repository, Signature
 from maingate.ids import RunId
@@ -72,6 +73,38 @@ def build(
         trailers=_trailers(landing, run_id),
     )
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
+
+
+def moved(repository: Repository, candidate: Candidate, onto: Tip) -> Candidate:
+    """Return a candidate whose commits are made again on another commit with the same tree.
+
+    Args:
+        repository: The repository that commits are written to.
+        candidate: The candidate.
+        onto: The commit.
+    """
+    if candidate.onto.commit == onto.commit:
+        return candidate
+    path = []
+    commit = candidate.tip.commit
+    while commit != candidate.onto.commit:
+        path.append(commit)
+        commit = repository.read_commit(commit).parents[0]
+    now = {candidate.onto.commit: onto.commit}
+    for old_id in reversed(path):
+        old = repository.read_commit(old_id)
+        now[old_id] = repository.finish_commit(
+            commit_content(
+                tree=old.tree,
+                parents=[now[old.parents[0]], *old.parents[1:]],
+                message=old.message,
+                author=old.author,
+                committer=old.committer,
+            )
+        )
+    commits = {patch: now.get(own, own) for patch, own in candidate.commits.items()}
+    tip = Tip(commit=now[candidate.tip.commit], tree=candidate.tip.tree)
+    return Candidate(onto=onto, tip=tip, commits=commits)
 
 
 def sealed(candidate: Candidate, seal: Callable[[str], str]) -> Candidate:

@@ -9,12 +9,13 @@ instruction neither lands twice nor forgets that it has landed:
    and its checkouts follow (`HeldTarget.move`).
 4. The ledger and the end of the intent are recorded in one transaction.
 
-A run records steps 2 and 4 with the transitions of its decisions, a rollback through `HeldTarget.carry_out`.
+A car of several workstreams has an intent for each, and moves the branch once. A run records steps 2 and 4
+with the transitions of its decisions, a rollback through `HeldTarget.carry_out`.
 After a crash between them the history of the branch says whether the intent was carried out
 (`landing.unfinished_landing`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -50,24 +51,24 @@ class HeldTarget(LandingTarget):
     fence: Callable[[Connection], None]
     clock: Clock
 
-    def move(self, move: Move, intent_id: str, *, kind: str = "landing") -> Moved:
-        """Move the branch by compare-and-swap if its recorded intent still stands, and its checkouts along.
+    def move(self, move: Move, intent_ids: Sequence[str], *, kind: str = "landing") -> Moved:
+        """Move the branch by compare-and-swap if its recorded intents still stand, and its checkouts along.
 
         Args:
             move: From which commit to which.
-            intent_id: The intent on record.
+            intent_ids: The intents on record.
             kind: The intent's kind; it names the places at which tests end the process.
 
         Raises:
             LeaseLostError: Another process holds the target by now; nothing was changed.
-            RecordError: The intent is not on record any more; nothing was changed.
+            RecordError: An intent is not on record any more; nothing was changed.
             GitError: git could not move the branch.
             TargetBusyError: A living process is moving it.
         """
         came = land(
             self.repository,
             move,
-            before=partial(self._require_intent, intent_id, kind),
+            before=partial(self._require_intents, intent_ids, kind),
             after=lambda: reach(f"{kind}.after-ref"),
             timeout=self.timeout,
         )
@@ -89,7 +90,7 @@ class HeldTarget(LandingTarget):
         with self.fenced() as conn:
             intents.record(conn, intent)
         reach(f"{intent.kind}.intent")
-        came = self.move(move, intent.id, kind=intent.kind)
+        came = self.move(move, [intent.id], kind=intent.kind)
         with self.fenced() as conn:
             if isinstance(came, RefMoved | Obstruction):
                 intents.abandon(conn, intent.id, self.clock.now())
@@ -98,12 +99,16 @@ class HeldTarget(LandingTarget):
         reach(f"{intent.kind}.booked")
         return came
 
-    def seal(self, commit: str) -> str:
-        """Return the id of a commit made again with the present head of the ledger in its message."""
+    def sealing(self) -> Callable[[str], str]:
+        """Return a function that makes a commit again with the present head of the ledger in its message."""
         with self.database.read() as conn:
             position = running_head.position(conn)
         record = self.database.record_id or ""
-        return seal(self.repository, commit, record=record, position=str(position))
+        return partial(seal, self.repository, record=record, position=str(position))
+
+    def seal(self, commit: str) -> str:
+        """Return the id of a commit made again with the present head of the ledger in its message."""
+        return self.sealing()(commit)
 
     @contextmanager
     def fenced(self) -> Iterator[Connection]:
@@ -116,9 +121,10 @@ class HeldTarget(LandingTarget):
             self.fence(conn)
             yield conn
 
-    def _require_intent(self, intent_id: str, kind: str) -> None:
+    def _require_intents(self, intent_ids: Sequence[str], kind: str) -> None:
         """Raise unless this process may still move the branch, at the last moment before it does."""
         with self.database.read() as conn:
             self.fence(conn)
-            intents.require(conn, intent_id)
+            for intent_id in intent_ids:
+                intents.require(conn, intent_id)
         reach(f"{kind}.before-ref")

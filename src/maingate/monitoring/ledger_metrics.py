@@ -123,7 +123,7 @@ def _of_patch(kind: EventKind) -> Iterator[tuple[str, Labels, int]]:
 
 
 def _of_gate(kind: EventKind) -> Iterator[tuple[str, Labels, int]]:
-    if kind.to_state not in (GateState.PASSED, GateState.FAILED):
+    if kind.to_state not in (GateState.PASSED, GateState.FAILED) or kind.reason == ReasonCode.CANCELLED:
         return
     passed = kind.to_state == GateState.PASSED
     result = "passed" if passed else "lost" if kind.reason in NOT_RUN else "failed"

@@ -7,14 +7,15 @@ from typing import cast
 
 from maingate.clock import Clock
 from maingate.commits import LandingIntent
-from maingate.db.dao import artifacts, holds, intents, patches, requests, runs, tool_runs
+from maingate.db.dao import artifacts, holds, intents, patches, requests, runs, tool_runs, verdicts
 from maingate.db.dao.history import events
 from maingate.db.dao.intents import Intent
+from maingate.db.dao.verdicts import Evidence
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity
 from maingate.ids import RunId
-from maingate.orchestrator.core.decision import Decision, OverrideRecord
+from maingate.orchestrator.core.decision import Decision, GateEvidence, OverrideRecord
 from maingate.orchestrator.core.effect_inputs import RunInput
 from maingate.orchestrator.recorder import Write
 from maingate.recovery.breaker_and_patch_overrides import override_event
@@ -34,6 +35,7 @@ def write(decision: Decision, run: RunInput, clock: Clock, conn: Connection) -> 
     taken = [cast("patches.PatchRow", row) for row, _ in decision.patches]
     rows = patches.insert_many(conn, taken, at=at)
     artifacts.store_many(conn, {row.id: diff for row, diff in decision.patches})
+    verdicts.attach(conn, *(_evidence(each, at) for each in decision.evidence))
     for intent in decision.intents:
         intents.record(conn, _row(intent, run, at))
     if decision.target is not None:
@@ -62,6 +64,18 @@ def decision_event(override: OverrideRecord, at: datetime) -> Event:
         message=override.message,
         operator=override.operator,
         at=at,
+    )
+
+
+def _evidence(proof: GateEvidence, at: datetime) -> Evidence:
+    return Evidence(
+        subject_kind="workstream",
+        subject_id=proof.workstream,
+        gate_name=proof.gate,
+        tree=proof.tree,
+        gate_id=proof.gate_id,
+        reused=proof.is_reused,
+        created_at=at,
     )
 
 

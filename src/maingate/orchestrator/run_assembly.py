@@ -23,6 +23,7 @@ from maingate.orchestrator.shell.failed_effects import Attendant
 from maingate.orchestrator.shell.items_in_hand import InHand
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.orchestrator.shell.tool_runner import ToolRunner
+from maingate.orchestrator.train.values import TrainPolicy
 from maingate.plan.choices import TaskKind
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.steps.step import Head
@@ -139,6 +140,8 @@ def _limits(deps: Dependencies, worker_id: str, *, is_only_asked: bool) -> RunLi
         breaker_threshold=settings.breaker_threshold,
         breaker_cooldown=settings.breaker_cooldown,
         budget_usd=deps.budget_usd,
+        train=TrainPolicy(confirms=settings.confirm_failures),
+        gate_runs=deps.workers,
         reviewers=settings.policy.reviewers or 0,
     )
 

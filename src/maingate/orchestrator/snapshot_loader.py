@@ -80,10 +80,8 @@ def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: 
     order = [nodes[name] for name in plan.workstream_order()]
     for node in order:
         node.begins_on = _own_base(repository, node.plan.base, base)
-    tip = base
     for place, node in enumerate(order):
-        tip = node.landed or tip
-        node.landing, node.leaves = place, tip
+        node.landing = place
         node.unmet = sum(nodes[name].state is not WorkstreamState.COMPLETED for name in set(node.needs))
     return RunNode(
         id=RunId(row.id),
@@ -111,6 +109,8 @@ def _workstream(plan: Plan, run: RunRow, row: WorkstreamRow) -> WorkstreamNode:
         is_critical=row.is_critical,
         needs=described.needs,
         gates=tuple(plan.landing_gates(row.name)),
+        may_defer_gates=(may_defer := plan.defers_gates(row.name)),
+        defers_gates=may_defer,
         ref=f"refs/maingate/{run.id}/{row.name}",
         state=row.state,
         reason=row.reason,

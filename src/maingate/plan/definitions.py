@@ -44,9 +44,11 @@ class GateDefinition(PlanPart):
         description="Commands such as `python --version`: another output, and no earlier verdict is reused.",
     )
     exclusive: StrictBool = Field(default=False, description="Nothing else of Maingate runs beside it.")
-    on: tuple[Level, ...] = Field(
-        default=(Level.TASK, Level.LANDING),
-        description="The places where it runs when a task or workstream does not list its gates.",
+    on: tuple[Level, ...] | None = Field(
+        default=None,
+        description="The places where it runs when a task or workstream does not list its gates: `task` on "
+        "each patch, `landing` on the merged result. By default on the merged result, on each patch of a "
+        "tool, and on each ready patch of a workstream whose merged result has failed.",
     )
 
 

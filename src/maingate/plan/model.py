@@ -4,7 +4,7 @@ The file format is described for people in ``docs/PLAN_FILE.md``. Models are fro
 ``loader`` reads them, ``validation`` makes the checks that a single field cannot make.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
@@ -254,7 +254,29 @@ class Plan(PlanPart):
 
     def gates_on(self, level: Level) -> list[str]:
         """Return the gates whose `on` has the level, as listed."""
-        return [name for name, gate in self.gates.items() if level in gate.on]
+        return [name for name, gate in self.gates.items() if gate.on is None or level in gate.on]
+
+    def defers_gates(self, workstream: str) -> bool:
+        """Return whether a workstream's merged result is judged first, and its patches only if that fails.
+
+        All its patches are ready ones, none waits for another to be complete, and their gates are those of
+        the merged result and do not ask for more.
+        """
+        described = self.workstreams[workstream]
+        kinds = {task.kind for task in described.tasks.values()}
+        listed = [described.gates, *(task.gates for task in described.tasks.values())]
+        if not kinds <= {TaskKind.PATCH, TaskKind.NOOP} or any(gates is not None for gates in listed):
+            return False
+        if any(task.needs for task in described.tasks.values()):
+            return False
+        asked = self.gates_on(Level.TASK)
+        return bool(asked) and all(self.gates[name].on is None for name in asked)
+
+    def sorted_gates(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return some gates, each once, and after those it needs."""
+        wanted = set(names)
+        order = stable_order({name: gate.needs for name, gate in self.gates.items()})
+        return tuple(name for name in order if name in wanted)
 
     def workstream_order(self) -> list[str]:
         """Return the workstreams: each after those it needs, higher priority first, else as listed."""
@@ -285,5 +307,4 @@ class Plan(PlanPart):
             if name not in reached:
                 reached.add(name)
                 wanted.extend(self.gates[name].needs)
-        order = stable_order({name: gate.needs for name, gate in self.gates.items()})
-        return [name for name in order if name in reached]
+        return list(self.sorted_gates(reached))

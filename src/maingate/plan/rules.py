@@ -251,6 +251,7 @@ def _loosening(key: str, own: Any, wanted: Any, settings: Settings) -> str:
     if wanted == own:
         return ""
     if key in _MAY_ADD:
+        own, wanted = (Level if key == "on" and value is None else value for value in (own, wanted))
         left = [short(str(each)) for each in own if each not in wanted]
         return f"it may add to it, and must keep {listed(left, 5)}" if left else ""
     if key in _MAY_LOWER:

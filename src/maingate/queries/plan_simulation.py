@@ -45,12 +45,12 @@ _EFFORT: Final = 40_000
 """Plays times jobs times workers: about the effort of some seconds."""
 
 _ORDERS: Final = {"one_at_a_time": ONE_AT_A_TIME, "train": LOOK_AHEAD}
-_TODAY: Final = "one_at_a_time"
+_TODAY: Final = "train"
 
 _NOTE: Final = (
-    "Runs land one workstream at a time today. The train, which proves several together, is not used by any",
-    "run yet: its figures show what it would do. A task is its tool or command and then its gates, a landing",
-    "its gates one after the other, each on one worker; workstreams that fail do so at their landing gates.",
+    "Runs use the train, which proves several workstreams together; one at a time shows what it saves. A",
+    "task is its tool or command and then its gates, a landing its gates one after the other, each on one",
+    "worker; workstreams that fail do so at their landing gates.",
     "Left out: reused verdicts, retries, asking the base, approvals, prepare, exclusive, max_concurrent,",
     "merges, and scopes that overlap with those of other workstreams.",
 )

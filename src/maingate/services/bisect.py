@@ -118,7 +118,7 @@ async def search(
     reasons = dict[str, Reason]()
 
     async def places(service: VerdictService, states: Sequence[Point]) -> int | None:
-        subject = JudgedSubject(label=f"the search with {gate}", workstream_id=workstream_id)
+        subject = JudgedSubject(label=f"the search with {gate}", workstream_id=workstream_id, is_urgent=True)
         names = [keys.key(gate, state.commit, state.tree) for state in states]
         with deps.database.read() as conn:
             stored = verdicts.known(conn, names)

@@ -154,7 +154,9 @@ class RollbackService:
             return None
         with self._context.database.read() as conn:
             streams = workstreams.of_run(conn, run.id)
-        subject = JudgedSubject(label="the rolled back result", workstream_id=WorkstreamId(streams[0].id))
+        subject = JudgedSubject(
+            label="the rolled back result", workstream_id=WorkstreamId(streams[0].id), is_urgent=True
+        )
         tip = Tip(commit=result.new, tree=result.tree)
         onto = Tip(commit=result.old, tree=self._context.repository.tree_of(result.old))
         examination = Examination(RunId(run.id), Plan.from_json(run.plan), deps)

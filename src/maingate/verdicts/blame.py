@@ -43,6 +43,7 @@ class GateAnswer:
         is_known: Whether it was taken over from an earlier execution.
         is_blocked: Whether it was not run because a gate that it needs did not pass.
         is_flaky: Whether it passed only when it was run again.
+        is_sure: Whether a failure was confirmed as the settings demand.
         code: The code of a failure.
         message: A sentence about a failure, or a remark on a pass.
         excerpt: The end of its output.
@@ -55,6 +56,7 @@ class GateAnswer:
     is_known: bool = False
     is_blocked: bool = False
     is_flaky: bool = False
+    is_sure: bool = True
     exit_code: int | None = None
     code: ReasonCode = ReasonCode.GATE_FAILED
     message: str = ""
@@ -78,6 +80,10 @@ class Case:
     answers: Sequence[GateAnswer]
     red_on_base: frozenset[str] = frozenset()
     on_base: Mapping[str, GateAnswer] = field(default_factory=dict)
+
+    def doubted(self) -> list[str]:
+        """Return the gates that failed, and are to pass on the base before the change is blamed."""
+        return [answer.gate for answer in self._failures() if self._depends_on_base(answer)]
 
     @property
     def base_label(self) -> str:

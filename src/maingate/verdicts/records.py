@@ -12,7 +12,7 @@ from maingate.db.dao.gates import GateRow
 from maingate.db.dao.verdicts import Evidence, Verdict
 from maingate.db.sql.connection import Connection
 from maingate.ids import GateId, RunId
-from maingate.reasons import ReasonCode
+from maingate.reasons import Reason, ReasonCode
 from maingate.state.steps import gates as gate_steps
 from maingate.state.steps.step import Head, Step
 from maingate.verdicts.blame import GateAnswer
@@ -28,6 +28,10 @@ CLASHED: Final = (
 """Remark on a gate that a clash of ports, locks or load may have made fail at first."""
 
 _ABANDONED: Final = "it was stopped because its run stopped"
+
+_NOT_NEEDED: Final = Reason(
+    code=ReasonCode.CANCELLED, message="it was stopped, because its answer was not needed any more"
+)
 
 
 class Ledger(Protocol):
@@ -81,7 +85,7 @@ class VerdictRecords:
         self._ledger.post([step])
 
     def finish(self, row: GateRow, ended: Ended, answer: GateAnswer) -> None:
-        """Record how an execution ended, and its verdict when it came to one."""
+        """Record how an execution ended, and its verdict when it came to one: a pass, or a sure failure."""
         self._ledger.post([_ending(row, ended, answer)], writes=self._verdict(row, answer))
 
     def attach(self, subject: JudgedSubject, tip: Tip, answer: GateAnswer, *, is_reused: bool) -> None:
@@ -117,7 +121,8 @@ class VerdictRecords:
         return lambda conn: [made.head for made in gate_rows.insert_many(conn, [row], at=self._clock.now())]
 
     def _verdict(self, row: GateRow, answer: GateAnswer) -> Sequence[Write]:
-        if answer.fault is not None or answer.gate_id is None or answer.exit_code is None:
+        is_told = answer.passed or answer.is_sure
+        if answer.fault is not None or answer.gate_id is None or answer.exit_code is None or not is_told:
             return []
         verdict = Verdict(
             key=row.verdict_key,
@@ -193,4 +198,5 @@ def _ending(row: GateRow, ended: Ended, answer: GateAnswer) -> Step:
         duration_ms=duration,
         log_path=log,
         attempts=attempts,
+        reason=_NOT_NEEDED if answer.fault == ReasonCode.CANCELLED else None,
     )

@@ -107,10 +107,27 @@ class GateExecutions:
         """Count an execution no longer as running."""
         self.running.pop(gate_id, None)
 
-    async def run_until_sure(self, subject: JudgedSubject, row: GateRow, tip: Tip) -> Ended:
+    async def run_until_sure(
+        self,
+        subject: JudgedSubject,
+        row: GateRow,
+        tip: Tip,
+        *,
+        once: bool = False,
+        alone: bool = False,
+        has_failed: bool = False,
+    ) -> Ended:
         """Run a gate until it passes or has failed as often as it may.
 
         Once it has failed while other jobs ran beside it, it runs by itself.
+
+        Args:
+            subject: The patch or merged result whose tree it is.
+            row: The execution on record.
+            tip: The commit and tree.
+            once: Whether its failure is not confirmed, whatever the settings say.
+            alone: Whether it runs by itself from the beginning.
+            has_failed: Whether it failed on this tree before: a pass is then recorded as flaky.
 
         Raises:
             DrainedError: The run is stopping and starts no more gates.
@@ -119,7 +136,7 @@ class GateExecutions:
         failures = lost = attempts = 0
         clashed = False
         while True:
-            end = await self._run_once(subject, row, tip, attempts + 1, alone=clashed)
+            end = await self._run_once(subject, row, tip, attempts + 1, alone=alone or clashed)
             if isinstance(end, CommandResult) and end.cancelled:
                 begun = attempts + (row.id in self.running)
                 return Ended(end=end, attempts=begun, has_clashed=clashed)
@@ -130,22 +147,19 @@ class GateExecutions:
                     return Ended(end=end, attempts=attempts, has_clashed=clashed)
                 continue
             if end.passed:
-                flaky = failures > 0
+                flaky = failures > 0 or has_failed
                 return Ended(end=end, attempts=failures + 1, has_clashed=clashed, is_flaky=flaky)
             failures += 1
-            if failures > max(self._definitions[row.name].retries, self._confirmations(end)):
+            confirmations = 0 if once else int(self._confirm)
+            if failures > max(self._definitions[row.name].retries, confirmations):
                 return Ended(end=end, attempts=failures, has_clashed=clashed)
             clashed = clashed or end.had_company
-
-    def _confirmations(self, failed: CommandResult) -> int:
-        """Return how often a failure is confirmed; not a timeout that nothing else can have caused."""
-        return int(self._confirm and (not failed.timed_out or failed.had_company))
 
     async def _run_once(
         self, subject: JudgedSubject, row: GateRow, tip: Tip, attempt: int, *, alone: bool
     ) -> JobEnd:
         job_id = f"{row.id}.{attempt}"
-        urgent = attempt > 1 or subject.patch_id is None
+        urgent = attempt > 1 or subject.is_urgent
         job = self._make_job(row.name, tip, job_id, attempt, log_name(row, attempt), urgent=urgent)
         job = replace(job, exclusive=job.exclusive or alone)
         jobs = self._jobs_on.setdefault(tip.commit, set())

@@ -6,8 +6,10 @@ tree; ``verdicts.blame`` decides what follows from it for a patch.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
+from typing import Any
 
 from maingate.commits import Tip
 from maingate.db.dao import verdicts
@@ -50,6 +52,7 @@ class VerdictService:
         with database.read() as conn:
             self._has_past = verdicts.are_there(conn)
         self._answers: dict[str, asyncio.Task[GateAnswer]] = {}
+        self._failures: Counter[str] = Counter()
 
     @property
     def running(self) -> Mapping[str, Running]:
@@ -64,18 +67,45 @@ class VerdictService:
             WorkerError: No worker can be started.
         """
         key = self._keys.key(gate, tip.commit, tip.tree)
+        answer = await self._join(key)
+        if answer is None or not (answer.passed or answer.is_sure):
+            answer = await self._begin(key, self._find_out(subject, gate, tip, key, once=False))
+        self._records.attach(subject, tip, answer, is_reused=answer.is_known)
+        return answer
+
+    async def find(self, subject: JudgedSubject, gate: str, tip: Tip, *, again: bool) -> GateAnswer:
+        """Return what a gate says of a tree when it runs once; its failure is not confirmed.
+
+        Args:
+            subject: The merged result whose tree it is.
+            gate: The gate.
+            tip: The commit and tree.
+            again: Whether it runs, by itself, although its answer is known.
+
+        Raises:
+            DrainedError: The run is stopping and starts no more gates.
+            WorkerError: No worker can be started.
+        """
+        key = self._keys.key(gate, tip.commit, tip.tree)
+        answer = None if again else await self._join(key)
+        if answer is not None:
+            return answer
+        return await self._begin(key, self._find_out(subject, gate, tip, key, once=True, again=again))
+
+    async def _join(self, key: str) -> GateAnswer | None:
+        """Return the answer of an execution of this run; None without one."""
         while (joined := self._answers.get(key)) is not None:
             answer = await asyncio.shield(joined)
             if answer.fault is None:
-                self._records.attach(subject, tip, answer, is_reused=True)
-                return answer
+                return replace(answer, is_known=True)
             if self._answers.get(key) is joined:
                 del self._answers[key]
-        task = asyncio.create_task(self._find_out(subject, gate, tip, key))
+        return None
+
+    async def _begin(self, key: str, finding_out: Coroutine[Any, Any, GateAnswer]) -> GateAnswer:
+        task = asyncio.create_task(finding_out)
         self._answers[key] = task
-        answer = await task
-        self._records.attach(subject, tip, answer, is_reused=answer.is_known)
-        return answer
+        return await task
 
     def block(self, subject: JudgedSubject, gate: str, tip: Tip, *, needs: list[str]) -> GateAnswer:
         """Record that a gate is not run, because others that it needs did not pass."""
@@ -115,15 +145,19 @@ class VerdictService:
             task.cancel()
         await asyncio.gather(*self._answers.values(), return_exceptions=True)
 
-    async def _find_out(self, subject: JudgedSubject, gate: str, tip: Tip, key: str) -> GateAnswer:
-        known = self._known(key)
+    async def _find_out(
+        self, subject: JudgedSubject, gate: str, tip: Tip, key: str, *, once: bool, again: bool = False
+    ) -> GateAnswer:
+        known = None if again else self._known(key)
         if known is not None and known.state == "PASSED":
             return GateAnswer(
                 gate=gate, passed=True, gate_id=known.gate_id, is_known=True, is_flaky=known.is_flaky
             )
         row = self._row(subject, gate, tip, key)
         try:
-            ended = await self._executions.run_until_sure(subject, row, tip)
+            ended = await self._executions.run_until_sure(
+                subject, row, tip, once=once, alone=again, has_failed=self._failures[key] > 0
+            )
         except (asyncio.CancelledError, DrainedError):
             if row.id in self.running:
                 self._records.abandon(row)
@@ -131,6 +165,9 @@ class VerdictService:
         finally:
             self._executions.forget_row(row.id)
         answer = answer_of(row, ended)
+        if not answer.passed and answer.fault is None:
+            self._failures[key] += 1
+            answer = replace(answer, is_sure=not once or self._failures[key] > 1)
         if ended.attempts == 0:
             return replace(answer, gate_id=None)
         # The consequences of the answer are recorded after it, in the same order: no need to wait here.

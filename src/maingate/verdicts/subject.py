@@ -12,8 +12,10 @@ class JudgedSubject:
     Args:
         label: Its name for people, such as ``parser/drop-regex``.
         patch_id: None for a merged result.
+        is_urgent: Whether its gates go before those of trees that are tested ahead.
     """
 
     label: str
     workstream_id: WorkstreamId
     patch_id: PatchId | None = None
+    is_urgent: bool = False

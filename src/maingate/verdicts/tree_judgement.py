@@ -1,9 +1,14 @@
-"""Judging a tree: all its gates are asked, and its base where a failure raises that question."""
+"""Judging a tree: all its gates are asked, and its base where a failure raises that question.
+
+A patch in its lane is judged at once and for good. The merged results of a train are only asked about, once
+for each run of the planner, which confirms failures and asks about bases where an answer decides something.
+"""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from maingate.commits import Tip
+from maingate.plan.definitions import GateDefinition
 from maingate.verdicts.blame import Case, GateAnswer, Judgement
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
@@ -25,34 +30,66 @@ async def judge_tree(
         DrainedError: The run is stopping and starts no more gates.
     """
     definitions = verdicts.definitions
-    asked: dict[str, asyncio.Task[GateAnswer]] = {}
-    for name in gates:
-        needs = [asked[need] for need in definitions[name].needs if need in asked]
-        asked[name] = asyncio.create_task(_answer(verdicts, subject, name, tip, needs))
+
+    async def answer(gate: str, failed: list[str]) -> GateAnswer:
+        if failed:
+            return verdicts.block(subject, gate, tip, needs=failed)
+        return await verdicts.answer(subject, gate, tip)
+
     case = Case(
         label=subject.label,
         base=onto.commit,
-        answers=await _all_of(asked.values()),
+        answers=await _answers(definitions, gates, answer),
         red_on_base=frozenset(name for name in gates if definitions[name].red_on_base),
     )
-    base = JudgedSubject(label=case.base_label, workstream_id=subject.workstream_id)
+    base = JudgedSubject(label=case.base_label, workstream_id=subject.workstream_id, is_urgent=True)
     while (gate := case.open_question()) is not None:
         case = case.with_base(await verdicts.answer(base, gate, onto))
     return case.judgement()
 
 
-async def _answer(
-    verdicts: VerdictService,
-    subject: JudgedSubject,
-    gate: str,
-    tip: Tip,
-    needs: Sequence["asyncio.Task[GateAnswer]"],
-) -> GateAnswer:
-    """Return a gate's answer once those that it needs have passed; it is not run when one has not."""
-    failed = [answer.gate for answer in [await need for need in needs] if not answer.passed]
-    if failed:
-        return verdicts.block(subject, gate, tip, needs=failed)
-    return await verdicts.answer(subject, gate, tip)
+async def ask_once(
+    verdicts: VerdictService, subject: JudgedSubject, gates: Sequence[str], *, tip: Tip, again: bool
+) -> Sequence[GateAnswer]:
+    """Return what each gate says of a tree when it runs once; a known answer is taken over.
+
+    Nothing is recorded about the subject, since the tree may never be on the target.
+
+    Args:
+        verdicts: Finds answers out.
+        subject: The workstreams whose merged result it is.
+        gates: Names, each after those it needs.
+        tip: The commit and tree.
+        again: Whether the gates run although their answers are known.
+
+    Raises:
+        DrainedError: The run is stopping and starts no more gates.
+    """
+
+    async def answer(gate: str, failed: list[str]) -> GateAnswer:
+        if failed:
+            return GateAnswer(gate=gate, passed=False, is_blocked=True)
+        return await verdicts.find(subject, gate, tip, again=again)
+
+    return await _answers(verdicts.definitions, gates, answer)
+
+
+async def _answers(
+    definitions: Mapping[str, GateDefinition],
+    gates: Sequence[str],
+    answer: Callable[[str, list[str]], Awaitable[GateAnswer]],
+) -> list[GateAnswer]:
+    """Return the answer of each gate, asked once those that it needs have answered."""
+    asked: dict[str, asyncio.Task[GateAnswer]] = {}
+
+    async def ask(gate: str, needs: Sequence[asyncio.Task[GateAnswer]]) -> GateAnswer:
+        failed = [each.gate for each in [await need for need in needs] if not each.passed]
+        return await answer(gate, failed)
+
+    for name in gates:
+        needs = [asked[need] for need in definitions[name].needs if need in asked]
+        asked[name] = asyncio.create_task(ask(name, needs))
+    return await _all_of(asked.values())
 
 
 async def _all_of(asked: Iterable["asyncio.Task[GateAnswer]"]) -> list[GateAnswer]:

@@ -471,7 +471,7 @@ def check_log(client: httpx.Client, live: Live) -> None:
 def test_the_log_of_a_running_gate_can_be_read(client: httpx.Client, repo: GitRepo, tmp_path: Path) -> None:
     """What it printed so far."""
     gate = f"echo begun; {waiting_for(tmp_path / 'go')}"
-    run = submit(client, submission(repo, gates={"unit": {"run": gate}}))
+    run = submit(client, submission(repo, gates={"unit": {"run": gate, "on": ["task", "landing"]}}))
     running_gates = "/api/v1/gates?state=RUNNING"
     wait_until(lambda: client.get(running_gates).json()["items"], "the gate on record")  # it may begin before
     [running] = client.get(running_gates).json()["items"]

@@ -233,10 +233,10 @@ def test_simulate_shows_both_orders_and_names_what_is_assumed(plan: Plan, repo: 
         "  critical path: 6m00s: first → second",
         "  work: 6m00s; at once 1.0, at most 1",
         "",
-        "workers  time today  gate runs  time with the train  gate runs",
+        "workers  one at a time  gate runs  time with the train  gate runs",
     ]
     assert lines[8].split() == ["2", "6m00s", "6", "6m00s", "6"]
-    assert "Runs land one workstream at a time today." in said
+    assert "Runs use the train, which proves several workstreams together" in said
 
 
 def test_simulate_as_json_is_the_same_object(plan: Plan, repo: GitRepo) -> None:

@@ -80,8 +80,8 @@ def test_a_commit_inside_is_proven_by_the_position_that_brought_it(base: GitRepo
     """It is named by the record, or only in the history; the gates did not run on its own tree."""
     base.commit({"maingate.toml": f"{RULES}on = ['landing']\n"}, "gates on landings alone")
     assert call("land", "agent").returncode == 0
-    same_tree = proof(call, "main^2", 0)
-    assert (same_tree["proof"], same_tree["patch"]["task"]) == ("commit", "agent/0002-two")
+    newest = proof(call, "main^2", 0)
+    assert (newest["proof"], newest["patch"]["task"]) == ("ref", "agent/0002-two")
     told = proof(call, "main^2~1", 0)
     assert (told["proof"], told["position"]["new"]) == ("ref", base.head())
     assert told["patch"]["task"] == "agent/0001-one"
@@ -102,9 +102,9 @@ def test_a_commit_that_maingate_did_not_land_is_not_proven(base: GitRepo, call: 
     base.commit({"d.txt": "d\n"}, "three")
     base.git("switch", "-q", "main")
     assert call("land", "next").returncode == 0
-    for commit in (root, own, "agent"):
+    for commit in (root, own, base.commit({"e.txt": "e\n"}, "on top")):
         assert proof(call, commit, 1)["landed"] is False
-    assert proof(call, "main~2", 0)["landed"] is True
+    assert proof(call, "main~3", 0)["landed"] is True
     assert call("prove", "no-such").returncode == 2
 
 
@@ -189,7 +189,7 @@ def test_notes_say_the_same_and_are_written_after_a_failure(base: GitRepo, call:
             "Maingate-Proof: commit",
             f"Maingate-Run: {item['run_id']}",
             f"Maingate-Workstream: {item['workstream']['id']} {item['workstream']['name']}",
-            f"Maingate-Gate: unit PASSED {gate['id']} reused",
+            f"Maingate-Gate: unit PASSED {gate['id']}",
         ]
     assert "Maingate-Gate: unit PASSED" in base.git("log", "-1", f"--notes={NOTES}")
 

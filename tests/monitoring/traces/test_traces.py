@@ -69,7 +69,7 @@ def test_a_run_is_one_tree_with_its_failures(repo: GitRepo, receiver: TraceRecei
     landed = land(
         repo,
         {name: repo.diff_of({f"{name}.txt": "secret content\n"}) for name in names},
-        gates={"unit": {"run": gate}},
+        gates={"unit": {"run": gate, "on": ["task", "landing"]}},
     )
     assert landed.state == "failed"
     assert receiver.tree() == sorted(
@@ -178,7 +178,7 @@ def test_a_killed_run_that_is_resumed_has_no_gap_and_no_second_version(
     world = World.create(tmp_path / "world", {"a.txt": "1\n"})
     world.write_plan(
         {"p": world.repo.diff_of({"b.txt": "b\n"}), "q": world.repo.diff_of({"c.txt": "c\n"})},
-        gates={"unit": {"run": "true"}},
+        gates={"unit": {"run": "true", "on": ["task", "landing"]}},
         workstreams={"w": {"tasks": {"s": {"patch": "p"}, "t": {"patch": "q"}}}},
     )
     try:

@@ -60,7 +60,7 @@ def test_a_patch_waits_until_as_many_have_approved_it_as_have_to() -> None:
     play(world, core, core.handle(ApprovalsRead(counts={patch_id: 2})))
     assert not core.unapproved
     assert outcome_of(core)[0] == "succeeded"
-    assert core.run.tip.tree == "base|base+t1+t2"
+    assert core.run.tip.tree == "base|base+a/t1+a/t2"
 
 
 def test_it_is_known_how_many_people_a_patch_waits_for() -> None:

@@ -1,6 +1,7 @@
 """The pure core, driven without git, SQL or processes: seeded answers in a seeded order."""
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,24 +19,29 @@ from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
+    BuildChain,
     Effect,
-    JudgeCandidate,
+    JudgeChain,
     JudgePatch,
-    LandCandidate,
-    MergeWorkstream,
+    LandCar,
+    LookAtTarget,
+    SealCar,
     TakePatch,
 )
 from maingate.orchestrator.core.events import (
     AppliedPatch,
     CancelRequested,
-    CandidateJudged,
+    CarSealed,
+    ChainBuilt,
+    ChainJudged,
     CoreEvent,
+    LinkRefused,
     PatchesApplied,
     PatchJudged,
     PatchTaken,
     TargetLanded,
     TargetMoved,
-    WorkstreamMerged,
+    TargetSeen,
 )
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.task_scheduler import dependents_of
@@ -50,7 +56,7 @@ from maingate.state.run_outcome import WorkstreamFact
 from maingate.state.steps.step import Context, Head
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
-from maingate.verdicts.blame import Judgement, Opinion
+from maingate.verdicts.blame import GateAnswer, Judgement, Opinion
 from support.examples import examples
 from support.propagation import (
     Move,
@@ -97,6 +103,8 @@ def picture_of(plan: Plan) -> RunNode:
             needs=ws.needs,
             gates=tuple(plan.landing_gates(name)),
             ref=f"refs/maingate/r/{name}",
+            may_defer_gates=plan.defers_gates(name),
+            defers_gates=plan.defers_gates(name),
             state=WorkstreamState.PLANNED,
         )
         node.seat([task_of(plan, node, task) for task in ws.tasks])
@@ -154,6 +162,7 @@ class World:
     states: dict[str, str] = field(default_factory=dict)
     chains: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     moved: int = 0
+    seconds: float = 0.0
     holds: dict[str, Hold] = field(default_factory=dict)
 
     def run(self) -> Core:
@@ -211,24 +220,32 @@ class World:
                 return self.applied(core, task_ids, onto)
             case JudgePatch(task=task_id, tip=tip):
                 task = core.task(task_id)
-                red = any(
-                    self.bad.get(f"{task.workstream.name}/{name}") == "red" for name in tip.tree.split("+")
-                )
+                red = self.is_red(tip, f"{task.workstream.name}/")
                 opinion = Opinion.FAILED if red else Opinion.PASSED
                 verdict = Judgement(opinion=opinion, gates=task.gates, reason=WHY if red else None)
                 return PatchJudged(task=task.id, commit=tip.commit, judgement=verdict)
-            case MergeWorkstream(workstream=ws_id):
-                return self.merged(core, core.workstream(ws_id))
-            case JudgeCandidate(workstream=ws_id, candidate=candidate):
-                red = self.bad.get(core.workstream(ws_id).name) == "landing"
-                opinion = Opinion.FAILED if red else Opinion.PASSED
-                verdict = Judgement(opinion=opinion, reason=WHY if red else None)
-                return CandidateJudged(workstream=ws_id, candidate=candidate, judgement=verdict)
-            case LandCandidate(workstream=ws_id, candidate=candidate, intent=intent):
+            case LookAtTarget():
+                return TargetSeen(head=core.run.tip)
+            case BuildChain():
+                return self.built(effect)
+            case JudgeChain():
+                self.seconds += 1
+                names = [core.workstream(ws_id).name for ws_id in effect.workstreams]
+                passed = not any(f"|{name}" in effect.tip.commit for name in self.red())
+                passed = passed and not self.is_red(effect.tip)
+                assert all(f"|{name}" in effect.tip.commit for name in names)
+                answers = tuple(
+                    GateAnswer(gate=gate, passed=passed, message="because") for gate in effect.gates
+                )
+                return ChainJudged(run=effect.run, answers=answers, started=self.seconds, ended=self.seconds)
+            case SealCar():
+                candidates = tuple(candidate for candidate, _ in effect.candidates)
+                return CarSealed(car=effect.car, candidates=candidates)
+            case LandCar(car=car):
                 if self.moved > 0:
                     self.moved -= 1
-                    return TargetMoved(workstream=ws_id, intent=intent)
-                return TargetLanded(workstream=ws_id, candidate=candidate, intent=intent)
+                    return TargetMoved(car=car)
+                return TargetLanded(car=car)
             case _:
                 return None
 
@@ -239,19 +256,34 @@ class World:
         for task in map(core.task, task_ids):
             if self.bad.get(task.label) == "conflict":
                 return PatchesApplied(tasks=task_ids, onto=onto, applied=tuple(applied), refusal=WHY)
-            tip = Tip(commit=f"{tip.commit}+{task.name}", tree=f"{tip.tree}+{task.name}")
+            tip = Tip(commit=f"{tip.commit}+{task.name}", tree=f"{tip.tree}+{task.label}")
             applied.append(AppliedPatch(tip=tip, method="exact"))
         return PatchesApplied(tasks=task_ids, onto=onto, applied=tuple(applied))
 
-    def merged(self, core: Core, workstream: WorkstreamNode) -> CoreEvent:
-        """Merge by joining trees, or conflict."""
-        if self.bad.get(workstream.name) == "merge" or workstream.lane is None:
-            return WorkstreamMerged(workstream=workstream.id, conflict=WHY)
-        onto, settled = core.run.tip, workstream.lane.settled
-        tip = Tip(commit=f"{onto.commit}*{workstream.name}", tree=f"{onto.tree}|{settled.tree}")
-        commits = {task.patch.id: tip.commit for task in workstream.landed_patches() if task.patch}
-        candidate = Candidate(onto=onto, tip=tip, commits=commits)
-        return WorkstreamMerged(workstream=workstream.id, candidate=candidate)
+    def is_red(self, tip: Tip, prefix: str = "") -> bool:
+        """Tell whether a tree has a patch that makes the gates fail."""
+        labels = re.split(r"[+|]", tip.tree)
+        return any(self.bad.get(label) == "red" and label.startswith(prefix) for label in labels)
+
+    def red(self) -> list[str]:
+        """Name the workstreams whose merged result fails."""
+        return [name for name, what in self.bad.items() if what == "landing"]
+
+    def built(self, effect: BuildChain) -> CoreEvent:
+        """Merge by joining trees, up to the first that conflicts."""
+        candidates: list[Candidate] = []
+        onto = effect.onto
+        for link in effect.links:
+            workstream = link.input
+            if self.bad.get(workstream.name) == "merge":
+                refused = LinkRefused(workstream=workstream.workstream, reason=WHY)
+                return ChainBuilt(candidates=tuple(candidates), refused=refused)
+            tree = f"{onto.tree}|{workstream.settled.tree}"
+            tip = Tip(commit=f"{onto.commit}|{workstream.name}", tree=tree)
+            commits = {patch: tip.commit for patch, _ in workstream.commits}
+            candidates.append(Candidate(onto=onto, tip=tip, commits=commits))
+            onto = tip
+        return ChainBuilt(candidates=tuple(candidates))
 
 
 def outcome_of(core: Core) -> tuple[str, dict[str, tuple[str, str | None]], dict[str, str], str]:
@@ -271,7 +303,7 @@ def test_lands_a_workstream_whole_and_in_order() -> None:
         "succeeded",
         {"a/t1": ("completed", "committed"), "a/t2": ("completed", "committed")},
         {"a": "completed"},
-        "base|base+t1+t2",
+        "base|base+a/t1+a/t2",
     )
 
 
@@ -299,7 +331,7 @@ def test_a_failed_non_critical_task_is_passed_over() -> None:
         }
     )
     core = World(plan, {"a/t2": "red"}, seed=5).run()
-    assert core.run.tip.tree == "base|base+t1+t3"
+    assert core.run.tip.tree == "base|base+a/t1+a/t3"
     assert core.run.state is RunState.SUCCEEDED
 
 
@@ -451,12 +483,21 @@ def _nothing_lands_in_part(core: Core) -> None:
 
 
 def _each_is_built_on_what_it_needs(core: Core) -> None:
-    """A base holds all that was needed, directly or not, and landed; nothing that lands later."""
+    """A base is what the target was once, and holds all that was needed, directly or not, and landed."""
     for workstream in (ws for ws in core.run.order if ws.base is not None and ws.needs):
         assert workstream.base is not None
-        last = max(core.run.workstreams[name].landing for name in workstream.needs)
-        held = [ws.name for ws in core.run.order[: last + 1] if ws.landed is not None]
-        assert workstream.base.commit == "*".join(["base", *held])
+        held = workstream.base.commit.split("|")
+        assert core.run.tip.commit.split("|")[: len(held)] == held
+        assert workstream.name not in held
+        assert {name for name in _needed(core, workstream) if core.run.workstreams[name].landed} <= {*held}
+
+
+def _needed(core: Core, workstream: WorkstreamNode) -> set[str]:
+    """Name all that a workstream needs, directly or not."""
+    found = set(workstream.needs)
+    for name in workstream.needs:
+        found |= _needed(core, core.run.workstreams[name])
+    return found
 
 
 def _without_bystanders(core: Core) -> Any:

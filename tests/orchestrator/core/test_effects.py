@@ -11,8 +11,9 @@ from maingate.clock import ManualClock
 from maingate.commits import Tip
 from maingate.orchestrator.core import snapshot
 from maingate.orchestrator.core.effects import (
+    BuildChain,
+    ChainLink,
     Effect,
-    MergeWorkstream,
     RunCommand,
     RunNoop,
     RunTool,
@@ -72,12 +73,14 @@ def test_what_an_effect_brings_stays_as_it_was() -> None:
     workstream = picture_of(Plan.model_validate(PLAN)).workstreams["w"]
     workstream.base = Tip(commit="base", tree="base")
     workstream.lane = Lane(order=workstream.patch_tasks(), settled=workstream.base)
-    effect = MergeWorkstream(input=workstream.landing_input())
+    link = ChainLink(input=workstream.landing_input(), is_sealed=False)
+    effect = BuildChain(onto=workstream.base, links=(link,), before=())
     workstream.lane.settled = Tip(commit="later", tree="later")
     workstream.intents.append(None)  # type: ignore[arg-type]
-    assert effect.input.settled.commit == "base"
-    assert effect.input.intents == ()
-    assert effect.workstream == workstream.id
+    [link] = effect.links
+    assert link.input.settled.commit == "base"
+    assert link.input.intents == ()
+    assert effect.workstreams == (workstream.id,)
 
 
 def test_a_task_brings_the_policy_of_its_workstream() -> None:

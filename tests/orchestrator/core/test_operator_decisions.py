@@ -12,9 +12,9 @@ from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.effects import (
     Effect,
-    JudgeCandidate,
+    JudgeChain,
     JudgePatch,
-    LandCandidate,
+    LandCar,
     StopCommand,
     StopJudging,
 )
@@ -214,7 +214,7 @@ def test_a_task_that_fails_by_hand_takes_its_patch_along(is_critical: bool) -> N
     run.go_on()
     run.decide("force-complete", "a/v")
     run.go_on()
-    assert (run.core.run.state, run.core.run.tip.tree) == (RunState.SUCCEEDED, "base|base+u")
+    assert (run.core.run.state, run.core.run.tip.tree) == (RunState.SUCCEEDED, "base|base+a/u")
 
 
 def test_a_tool_that_fails_by_hand_is_ended_and_gives_way_to_the_next() -> None:
@@ -283,34 +283,28 @@ def test_a_workstream_that_is_judged_can_fail_by_hand_and_the_next_one_lands() -
     """What comes of its gates is ignored."""
     patch = {"tasks": {"t": {"patch": "x"}}, "gates": ["unit"]}
     run = Run(plan=plan_of({"a": patch, "b": patch}))
-    run.go_on(until=lambda effect: isinstance(effect, JudgeCandidate))
+    run.go_on(until=lambda effect: isinstance(effect, JudgeChain))
     run.decide("fail", "a")
     run.go_on()
     a, b = run.core.run.order
     assert (a.state, b.state) == (WorkstreamState.FAILED, WorkstreamState.COMPLETED)
-    assert run.core.run.tip.tree == "base|base+t"
+    assert run.core.run.tip.tree == "base|base+b/t"
 
 
 @pytest.mark.parametrize("has_landed", [True, False])
 def test_what_may_just_have_landed_is_decided_when_that_is_known(has_landed: bool) -> None:
     """Nobody is answered before; then it has failed, or it is too late."""
     run = run_of({"t": {"patch": "x"}})
-    run.go_on(until=lambda effect: isinstance(effect, LandCandidate))
-    [landing] = run.todo
-    assert isinstance(landing, LandCandidate)
+    run.go_on(until=lambda effect: isinstance(effect, LandCar))
+    landing = next(effect for effect in run.todo if isinstance(effect, LandCar))
     decision = run.decide("fail", "a")
     assert not decision.writes
     run.todo.clear()
     if has_landed:
-        decision = run.hear(
-            TargetLanded(workstream=landing.workstream, candidate=landing.candidate, intent=landing.intent)
-        )
+        decision = run.hear(TargetLanded(car=landing.car))
         assert run.core.run.workstreams["a"].state is WorkstreamState.COMPLETED
     else:
-        run.hear(TargetMoved(workstream=landing.workstream, intent=landing.intent))
-        event = run.world.answer(run.core, run.todo.pop())
-        assert event is not None
-        decision = run.hear(event)
+        decision = run.hear(TargetMoved(car=landing.car))
         assert run.core.run.workstreams["a"].state is WorkstreamState.FAILED
     [answer] = decision.answers
     assert answer.is_refused is has_landed
@@ -322,8 +316,8 @@ def test_what_may_just_have_landed_is_decided_when_that_is_known(has_landed: boo
 def test_a_cancel_is_answered_when_it_is_known_what_has_landed(has_landed: bool, of_run: bool) -> None:
     """So that a kill before that loses no promise: the next process hears the request again."""
     run = run_of({"t": {"patch": "x"}}, b={"tasks": {"u": {"command": "true"}}})
-    run.go_on(until=lambda effect: isinstance(effect, LandCandidate))
-    landing = next(effect for effect in run.todo if isinstance(effect, LandCandidate))
+    run.go_on(until=lambda effect: isinstance(effect, LandCar))
+    landing = next(effect for effect in run.todo if isinstance(effect, LandCar))
     run.todo.clear()
     a, b = run.core.run.workstreams["a"], run.core.run.workstreams["b"]
     entity = run.core.run.id if of_run else a.id
@@ -333,15 +327,9 @@ def test_a_cancel_is_answered_when_it_is_known_what_has_landed(has_landed: bool,
     assert (b.state is WorkstreamState.CANCELLED) is of_run
     run.todo.clear()
     if has_landed:
-        event: CoreEvent = TargetLanded(
-            workstream=landing.workstream, candidate=landing.candidate, intent=landing.intent
-        )
+        decision = run.hear(TargetLanded(car=landing.car))
     else:
-        run.hear(TargetMoved(workstream=landing.workstream, intent=landing.intent))
-        answer = run.world.answer(run.core, run.todo.pop())
-        assert answer is not None
-        event = answer
-    decision = run.hear(event)
+        decision = run.hear(TargetMoved(car=landing.car))
     assert [each.request for each in decision.answers] == [request]
     assert a.state is (WorkstreamState.COMPLETED if has_landed else WorkstreamState.CANCELLED)
     assert (run.core.run.state is RunState.CANCELED) is of_run
@@ -364,7 +352,7 @@ def test_a_workstream_lands_without_what_it_can_do_without() -> None:
     assert "is validating already" in refused(run.decide("validate", "a"))
     run.go_on()
     assert run.states() == {"a/t": "completed", "a/c": "cancelled", "a/d": "cancelled"}
-    assert (run.core.run.state, run.core.run.tip.tree) == (RunState.SUCCEEDED, "base|base+t")
+    assert (run.core.run.state, run.core.run.tip.tree) == (RunState.SUCCEEDED, "base|base+a/t")
 
 
 def test_nothing_is_decided_about_the_wrong_kind_of_thing() -> None:

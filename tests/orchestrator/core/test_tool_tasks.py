@@ -176,7 +176,7 @@ def test_a_tool_is_asked_again_after_a_bad_attempt(play: str, seed: int) -> None
     core = world.run()
     assert core.run.state is RunState.SUCCEEDED
     assert by_label(core, "a/t2").retries == 2
-    assert core.run.tip.tree == "base|base+t1+t2+t3"
+    assert core.run.tip.tree == "base|base+a/t1+a/t2+a/t3"
     refused = sum(chain[-1] == "quarantined" for chain in world.chains.values())
     assert refused == (0 if play == "failed" else 2)
 
@@ -215,7 +215,7 @@ def test_tasks_that_may_write_the_same_paths_follow_each_other() -> None:
     plan = plan_of({"t1": a_task("src/**"), "t2": a_task("src/a/*"), "t3": a_task("docs/**")})
     world = Workshop(plan=plan, bad={}, seed=3)
     core = world.run()
-    assert world.bases["a/t2"] == ["base+t1"]
+    assert world.bases["a/t2"] == ["base+a/t1"]
     assert beside(world, core, "a/t1") == {"a/t3"}
     assert "a/t1" not in beside(world, core, "a/t2")
 
@@ -235,9 +235,9 @@ def test_tasks_without_a_scope_work_side_by_side(seed: int) -> None:
     world = Workshop(plan=plan, bad={}, seed=seed, plays={"a/t2": ["conflict"]})
     core = world.run()
     assert beside(world, core, "a/t1") == {"a/t2"}
-    assert world.bases["a/t2"] == ["base", "base+t1"]
+    assert world.bases["a/t2"] == ["base", "base+a/t1"]
     assert by_label(core, "a/t2").retries == 1
-    assert core.run.tip.tree == "base|base+t1+t2"
+    assert core.run.tip.tree == "base|base+a/t1+a/t2"
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -37,13 +37,13 @@ def print_simulation(out: "Console", file: str, told: dict[str, Any]) -> None:
     ]
     for line in lines:
         out.print(line, soft_wrap=True)
-    grid = table("workers", "time today", "gate runs", "time with the train", "gate runs")
+    grid = table("workers", "one at a time", "gate runs", "time with the train", "gate runs")
     by_workers: dict[int, dict[str, Any]] = {}
     for each in told["estimates"]:
         by_workers.setdefault(each["workers"], {})[each["order"]] = each
     for workers, orders in by_workers.items():
-        today, train = orders["one_at_a_time"], orders["train"]
-        grid.add_row(str(workers), *_cells(today), *_cells(train))
+        alone, train = orders["one_at_a_time"], orders["train"]
+        grid.add_row(str(workers), *_cells(alone), *_cells(train))
     print_table(out, grid)
     out.print("")
     plays = count(told["plays"], "play")

@@ -4,16 +4,17 @@ It knows no clock, no SQL and no process. For each event it changes its picture 
 recorded and which effects follow. An event that does not answer the newest question is ignored, so events may
 come twice or late. The cost of an event is what it changes, never the size of the run.
 
-Three rules make the result independent of timing: the patches of a workstream are applied in the plan's
-order, workstreams land in the plan's order, and a workstream begins on what the target held when the last of
-those it needs completed, whether that landed something or not; without needs, on the run's base. A workstream
-completes only when all before it in landing order have ended: the plan settles that, not the clock.
+Three rules make the result independent of timing where all patches are ready: the patches of a workstream are
+applied in the plan's order, workstreams land in the plan's order, several at once where they can, and a
+workstream begins on what the target held when the last of those it needs completed, whether that landed
+something or not; without needs, on the run's base. A workstream whose tools are still at work has no place in
+that order yet, and holds up no other.
 
 Each event goes to one of its parts (`maingate.orchestrator.core.core_assembly`):
 
     tasks          what is queued and started, and what comes of attempts  (attempts, tool_use, approvals)
     patch_lanes    patches on their way onto their workstream's ref
-    landing_queue  the landing, one workstream at a time
+    landing_queue  the landing: workstreams tested together, landed in order, blamed rightly
     operator       cancels and overrides
     endings        the consequences of an ending
 """
@@ -92,7 +93,17 @@ class Core:
         return self._decide()
 
     def _decide(self) -> Decision:
-        """Draw all consequences one by one, then apply and start what is possible now."""
+        """Draw all consequences one by one, then apply, start and land what is possible now."""
+        self._draw_consequences()
+        while self._parts.landing_queue.step():
+            self._draw_consequences()
+        if not self.is_over and not self.drain.is_on:
+            for task in self._parts.scheduler.start():
+                self._parts.tasks.start(task)
+        return self._turn.take_decision()
+
+    def _draw_consequences(self) -> None:
+        """Draw the consequences of all endings, and apply the next patches of lanes that have changed."""
         while (ended := self._turn.next_follow_up()) is not None:
             match ended:
                 case TaskNode():
@@ -103,17 +114,15 @@ class Core:
                     self._parts.operator.answer(ended)
         for workstream in self._turn.take_changed_lanes():
             self._parts.lanes.apply_next(workstream)
-        if not self.is_over and not self.drain.is_on:
-            for task in self._parts.scheduler.start():
-                self._parts.tasks.start(task)
-        return self._turn.take_decision()
+            if workstream.is_applied:
+                self._parts.landing_queue.board(workstream)
 
     def take_holds(self) -> Mapping[str, Hold | None]:
         """Return the holds that changed since the last call, by entity; None for one that is gone."""
         turn = self._turn
         if not self.is_over:
-            first = self._parts.landing_queue.next_to_land()
-            about: dict[str, str] = {"next": first.id} if first is not None else {}
+            blocker = self._parts.landing_queue.blocker
+            about: dict[str, str] = {"next": blocker.id} if blocker is not None else {}
             if turn.drain.is_on:
                 about["why"] = turn.drain.reason
             turn.hold(self.run.id, HoldCode.DRAINING if turn.drain.is_on else HoldCode.PARTS, about)
@@ -168,7 +177,7 @@ class Core:
         return self._parts.landing_queue.may_have_landed(entity)
 
     def lands_after(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
-        """Return the workstream that must end before this one can land; None when it is its turn."""
+        """Return the workstream that must leave before this one can land; None without one."""
         return self._parts.landing_queue.ahead_of(workstream)
 
     @property

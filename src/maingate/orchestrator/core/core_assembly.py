@@ -12,12 +12,12 @@ from maingate.orchestrator.core.events import (
     AttemptEnded,
     BreakersRead,
     CancelRequested,
-    CandidateJudged,
+    CarSealed,
+    ChainBuilt,
+    ChainJudged,
     CoreEvent,
     LandingFailed,
-    LandingFound,
     LandingObstructed,
-    LandingOwed,
     NoPatchTaken,
     OverrideRequested,
     PatchesApplied,
@@ -27,20 +27,21 @@ from maingate.orchestrator.core.events import (
     RetryDue,
     TargetLanded,
     TargetMoved,
+    TargetSeen,
     ToolDue,
     ToolEnded,
     WorkstreamBroken,
-    WorkstreamMerged,
 )
-from maingate.orchestrator.core.landing_queue import LandingQueue, Request
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.operator import Operator
 from maingate.orchestrator.core.patch_lanes import Lanes
+from maingate.orchestrator.core.queue.landing_queue import LandingQueue, Request
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.tool_endings import ToolEndings
 from maingate.orchestrator.core.tool_use import ToolUse
 from maingate.orchestrator.core.turn import Turn
 from maingate.orchestrator.task_scheduler import TaskScheduler
+from maingate.orchestrator.train.values import TrainPolicy
 from maingate.plan.choices import TaskKind
 from maingate.recovery.circuit_breaker import COOLDOWN, THRESHOLD
 from maingate.recovery.retry_handler import RetryPolicy
@@ -59,6 +60,8 @@ class RunLimits:
         breaker_threshold: How many failures of a tool in a row open its breaker.
         breaker_cooldown: How long a breaker stays open.
         budget_usd: Maximum cost of all tools, instead of the plan's; None for the plan's.
+        train: The promises and costs of the train.
+        gate_runs: How many runs of gates on merged results may be under way at once.
         reviewers: The minimum number of approvals for each patch by the settings; the plan may demand more.
     """
 
@@ -70,6 +73,8 @@ class RunLimits:
     breaker_threshold: int = THRESHOLD
     breaker_cooldown: timedelta = COOLDOWN
     budget_usd: float | None = None
+    train: TrainPolicy = field(default_factory=TrainPolicy)
+    gate_runs: int = 1
     reviewers: int = 0
 
 
@@ -91,10 +96,17 @@ class CoreParts:
             unhold=self.tools.unhold,
         )
         self.approvals = Approvals(turn, reviewers=limits.reviewers)
-        self.landing_queue = LandingQueue(turn, apply=self._apply)
         attempts = TaskAttempts(turn, self.scheduler, self.tools, limits.retries)
         self.tool_endings = ToolEndings(turn, self.tools, attempts)
         self.lanes = Lanes(turn, self.scheduler, attempts, self.approvals, window=limits.window)
+        self.landing_queue = LandingQueue(
+            turn,
+            self.approvals,
+            self.lanes,
+            apply=self._apply,
+            workers=limits.gate_runs,
+            policy=limits.train,
+        )
         self.tasks = Tasks(
             turn,
             self.scheduler,
@@ -137,14 +149,14 @@ class CoreParts:
             PatchRestored: lanes.patch_restored,
             PatchesApplied: lanes.patches_applied,
             PatchJudged: lanes.patch_judged,
-            WorkstreamMerged: landing.merged,
-            CandidateJudged: landing.judged,
+            TargetSeen: landing.seen,
+            ChainBuilt: landing.built,
+            ChainJudged: landing.judged,
+            CarSealed: landing.sealed,
             TargetLanded: landing.landed,
             TargetMoved: landing.moved,
             LandingObstructed: landing.obstructed_by,
             LandingFailed: landing.failed,
-            LandingFound: landing.found,
-            LandingOwed: landing.owed,
             WorkstreamBroken: operator.broken,
             CancelRequested: operator.cancel,
             OverrideRequested: operator.override,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from maingate.commits import LandingIntent
+from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.effects import Effect
 from maingate.orchestrator.core.events import NewPatch
 from maingate.recovery.breakers import BreakerUpdate
@@ -33,6 +34,25 @@ class OverrideRecord:
     operator: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class GateEvidence:
+    """An execution of a gate that speaks for or against a workstream.
+
+    Args:
+        workstream: The workstream.
+        gate: The gate.
+        tree: The tree that was judged.
+        gate_id: The execution.
+        is_reused: Whether it was not run for this workstream alone.
+    """
+
+    workstream: WorkstreamId
+    gate: str
+    tree: str
+    gate_id: str
+    is_reused: bool
+
+
 @dataclass(kw_only=True)
 class Decision:
     """Transitions and rows of one event, recorded in one transaction, and the effects that follow.
@@ -40,6 +60,7 @@ class Decision:
     Args:
         patches: New rows of the ledger with their diffs, written before the steps.
         steps: Transitions, in order, all in one transaction.
+        evidence: The executions of gates that prove what is to land.
         intents: Landing intents to record in the same transaction.
         intents_landed: Intents whose candidate is on the target.
         intents_abandoned: Intents that will not be carried out.
@@ -55,6 +76,7 @@ class Decision:
 
     patches: list[tuple[NewPatch, bytes]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    evidence: list[GateEvidence] = field(default_factory=list)
     intents: list[LandingIntent] = field(default_factory=list)
     intents_landed: list[str] = field(default_factory=list)
     intents_abandoned: list[str] = field(default_factory=list)
@@ -77,6 +99,7 @@ class Decision:
         """Return whether anything except transitions is to be recorded."""
         return self.target is not None or bool(
             self.patches
+            or self.evidence
             or self.intents
             or self.intents_landed
             or self.intents_abandoned
@@ -99,6 +122,7 @@ def _pairs(one: Decision, other: Decision) -> Sequence[tuple[list[Any], list[Any
     return [
         (one.patches, other.patches),
         (one.steps, other.steps),
+        (one.evidence, other.evidence),
         (one.intents, other.intents),
         (one.intents_landed, other.intents_landed),
         (one.intents_abandoned, other.intents_abandoned),

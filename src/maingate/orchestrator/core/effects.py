@@ -162,35 +162,118 @@ class StopJudging:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeWorkstream:
-    """Check whether the workstream has landed; if not, merge it onto the target's head. Moves no ref."""
+class LookAtTarget:
+    """Read the target's head, and which workstreams an earlier process has landed.
+
+    Args:
+        meant: The workstreams that were to land, with their intents.
+    """
+
+    meant: tuple[LandingInput, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainLink:
+    """A workstream that is merged onto those before it in a chain.
+
+    Args:
+        input: The workstream.
+        is_sealed: Whether its commit is sealed before it is judged.
+        made: Its candidate on another commit with the tree of the one before it; None without one.
+    """
 
     input: LandingInput
+    is_sealed: bool
+    made: Candidate | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildChain:
+    """Merge workstreams onto one another, the first onto ``onto``; moves no ref.
+
+    Args:
+        onto: The commit that the first is merged onto.
+        links: The workstreams.
+        before: The commits from the target's head up to ``onto``, and the workstream that each came from: a
+            conflict is one with the first of them that it occurs with.
+    """
+
+    onto: Tip
+    links: tuple[ChainLink, ...]
+    before: tuple[tuple[WorkstreamId | None, Tip], ...]
 
     @property
-    def workstream(self) -> WorkstreamId:
-        """The workstream."""
-        return self.input.workstream
+    def workstreams(self) -> tuple[WorkstreamId, ...]:
+        """The workstreams."""
+        return tuple(link.input.workstream for link in self.links)
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeCandidate:
-    """Run the workstream's gates on the merged result."""
+class JudgeChain:
+    """Run gates on the merged result of workstreams, each once.
 
-    workstream: WorkstreamId
-    name: str
+    Args:
+        run: Identifier of this run of gates.
+        workstreams: The workstreams, in order; none for the target itself.
+        asked_for: The workstream whose landing it decides: the last, or the one that is to be put on it.
+        label: Name of the merged result for people.
+        gates: The gates.
+        tip: The merged result.
+        is_asked_again: Whether the gates are to run although their answers are known.
+        is_urgent: Whether it goes before what is only tested ahead.
+    """
+
+    run: str
+    workstreams: tuple[WorkstreamId, ...]
+    asked_for: WorkstreamId
+    label: str
     gates: tuple[str, ...]
-    candidate: Candidate
+    tip: Tip
+    is_asked_again: bool = False
+    is_urgent: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class LandCandidate:
-    """Move the target to the candidate by compare-and-swap; the intent is recorded already."""
+class SealCar:
+    """Make the commits of a car again, each with the ledger's seal and on the one before it.
+
+    Args:
+        car: Identifier of the car.
+        workstreams: The workstreams that it lands.
+        candidates: The candidate of each, with whether it is sealed already.
+    """
+
+    car: str
+    workstreams: tuple[WorkstreamId, ...]
+    candidates: tuple[tuple[Candidate, bool], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarMember:
+    """A workstream that lands together with others.
+
+    Args:
+        candidate: Its candidate, on that of the member before it.
+        intent: The intent on record to land it.
+    """
 
     workstream: WorkstreamId
     name: str
     candidate: Candidate
     intent: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandCar:
+    """Move the target to the last candidate by compare-and-swap; the intents are recorded already."""
+
+    car: str
+    members: tuple[CarMember, ...]
+
+    @property
+    def workstreams(self) -> tuple[WorkstreamId, ...]:
+        """The workstreams that land."""
+        return tuple(member.workstream for member in self.members)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,9 +306,11 @@ Effect = (
     | ApplyPatches
     | JudgePatch
     | StopJudging
-    | MergeWorkstream
-    | JudgeCandidate
-    | LandCandidate
+    | LookAtTarget
+    | BuildChain
+    | JudgeChain
+    | SealCar
+    | LandCar
     | MoveWorkstreamRef
     | KeepEvidence
 )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import StopCommand
-from maingate.orchestrator.core.landing_queue import LandingQueue
 from maingate.orchestrator.core.patch_lanes import Lanes
+from maingate.orchestrator.core.queue.landing_queue import LandingQueue
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.turn import Turn, stated
@@ -73,7 +73,7 @@ class Endings:
             self._turn.move_workstream(
                 workstream, workstream_steps.validate(workstream.head, head_commit=head)
             )
-            self._landing_queue.land_next()
+            self._landing_queue.board(workstream)
 
     def workstream_ended(self, workstream: WorkstreamNode) -> None:
         """Draw the consequences of a workstream's end: requests, those that need it, the target, the run."""
@@ -91,9 +91,9 @@ class Endings:
         self.go_on()
 
     def go_on(self) -> None:
-        """Land the next workstream, or end the run when all have ended."""
+        """Note that the queue may take other steps, or end the run when all workstreams have ended."""
         if self._turn.run.open_workstreams:
-            self._landing_queue.land_next()
+            self._landing_queue.changed()
         elif not self._turn.is_over:
             self._end_run()
 

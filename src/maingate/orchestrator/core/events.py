@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from maingate.commits import Candidate, Tip
 from maingate.ids import PatchId, TaskId, WorkstreamId
-from maingate.reasons import Reason
+from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Guard, Probe
 from maingate.state.operator_rules import Override
 from maingate.state.steps.step import Head
 from maingate.state.tool_run import ToolRun
-from maingate.verdicts.blame import Judgement
+from maingate.verdicts.blame import GateAnswer, Judgement
 
 
 class NewPatch(Protocol):
@@ -213,60 +213,121 @@ class PatchJudged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkstreamMerged:
-    """A workstream was merged onto the target's head: the candidate, or the conflict."""
-
-    workstream: WorkstreamId
-    candidate: Candidate | None = None
-    conflict: Reason | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateJudged:
-    """The gates of a candidate ended.
+class FoundLanding:
+    """A workstream that the target holds by an earlier intent.
 
     Args:
-        sealed: The candidate with the ledger's seal in its last commit, to land instead; None without a seal.
+        tip: The commit of the intent.
     """
 
     workstream: WorkstreamId
-    candidate: Candidate
-    judgement: Judgement
-    sealed: Candidate | None = None
+    intent: str
+    tip: Tip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSeen:
+    """The target was read: its head, and the workstreams that it holds already."""
+
+    head: Tip
+    found: tuple[FoundLanding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkRefused:
+    """A workstream that could not be merged onto those before it.
+
+    Args:
+        behind: The workstream that it conflicts with; None when it cannot be merged onto the target itself.
+    """
+
+    workstream: WorkstreamId
+    reason: Reason
+    behind: WorkstreamId | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainBuilt:
+    """Workstreams were merged onto one another, up to the first that could not be.
+
+    Args:
+        candidates: Those that were, in order.
+        refused: The next one, if it could not be merged.
+    """
+
+    candidates: tuple[Candidate, ...]
+    refused: LinkRefused | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainJudged:
+    """Gates ran on the merged result of workstreams.
+
+    Args:
+        run: Identifier of the run of gates.
+        answers: The answer of each gate.
+        started: When they began, in seconds on the process's own scale.
+        ended: When the last ended.
+        fault: The reason why they could not be run; None when they were.
+    """
+
+    run: str
+    answers: tuple[GateAnswer, ...]
+    started: float
+    ended: float
+    fault: Reason | None = None
+
+    def unanswered(self) -> Reason | None:
+        """Return the reason why a gate could not be run; None when all were."""
+        for answer in self.answers:
+            if answer.fault in NOT_RUN:
+                return Reason(
+                    code=ReasonCode(str(answer.fault)),
+                    message=f"gate {answer.gate} could not be run: {answer.message}",
+                    detail={"gate": answer.gate, "gate_id": answer.gate_id, "output": answer.excerpt},
+                )
+        return self.fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarSealed:
+    """The commits of a car are sealed.
+
+    Args:
+        candidates: The candidate of each member, on that of the member before it.
+    """
+
+    car: str
+    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetLanded:
-    """The target moved to the candidate."""
+    """The target moved to the last candidate of a car."""
 
-    workstream: WorkstreamId
-    candidate: Candidate
-    intent: str
+    car: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetMoved:
     """Another process or person moved the target first; nothing landed."""
 
-    workstream: WorkstreamId
-    intent: str
+    car: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LandingObstructed:
     """A checkout of the target cannot follow; nothing landed, and a person must act."""
 
-    workstream: WorkstreamId
-    intent: str
+    car: str
     obstacle: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LandingFailed:
-    """The target cannot move to the candidate for a reason that is the workstream's own."""
+    """The target cannot move to a car for a reason that is its members' own, or one member's."""
 
-    workstream: WorkstreamId
-    intent: str
+    car: str
     reason: Reason
 
 
@@ -276,24 +337,6 @@ class WorkstreamBroken:
 
     workstream: WorkstreamId
     reason: Reason
-
-
-@dataclass(frozen=True, kw_only=True)
-class LandingFound:
-    """The target holds the commit of an earlier intent of the workstream: it has landed."""
-
-    workstream: WorkstreamId
-    intent: str
-    tip: Tip
-
-
-@dataclass(frozen=True, kw_only=True)
-class LandingOwed:
-    """An earlier intent was not carried out and still can be: the target has not moved since."""
-
-    workstream: WorkstreamId
-    candidate: Candidate
-    intent: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,15 +385,15 @@ CoreEvent = (
     | RetryDue
     | PatchesApplied
     | PatchJudged
-    | WorkstreamMerged
-    | CandidateJudged
+    | TargetSeen
+    | ChainBuilt
+    | ChainJudged
+    | CarSealed
     | TargetLanded
     | TargetMoved
     | LandingObstructed
     | LandingFailed
     | WorkstreamBroken
-    | LandingFound
-    | LandingOwed
     | CancelRequested
     | OverrideRequested
 )

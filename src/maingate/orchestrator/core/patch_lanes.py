@@ -56,15 +56,10 @@ class Lanes:
     # -- a lane begins ---------------------------------------------------------------------------------------
 
     def lay(self, workstream: WorkstreamNode) -> None:
-        """Start the lane on its own base, or on what the target held once all that it needs had ended.
-
-        Those needed by the ones it needs land before them, so the last of the latter stands for all.
-        """
+        """Start the lane on its own base, or on what the target holds now that its needs have ended."""
         if workstream.base is None:
             run = self._turn.run
-            needed = [run.workstreams[name] for name in workstream.needs]
-            last = max(needed, key=lambda ws: ws.landing, default=None)
-            workstream.base = workstream.begins_on or (last.leaves if last and last.leaves else run.base)
+            workstream.base = workstream.begins_on or (run.tip if workstream.needs else run.base)
         settled = workstream.settled or workstream.base
         workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
         self._publish_first(workstream)
@@ -77,7 +72,8 @@ class Lanes:
             self._turn.speculate(RestorePatch(input=task.input, patch=patch.id, base=base))
         elif patch.commit and patch.tree:
             car = lane.append(task, Tip(commit=patch.commit, tree=patch.tree), patch.method)
-            self._judge(car)
+            if not task.workstream.defers_gates:
+                self._judge(car)
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -102,12 +98,14 @@ class Lanes:
             return
         for task, fit in zip(asked, event.applied, strict=False):
             car = lane.append(task, fit.tip, fit.method, fit.repairs)
-            if task.gates:
+            if task.gates and not workstream.defers_gates:
                 self._judge(car)
             if car is lane.front:
                 self._arrive_at_front(car)
         if event.refusal is not None and lane.refuse(refused := asked[len(event.applied)]):
             self._refuse(refused, event.refusal)
+        elif event.refusal is not None:
+            self.judge_each(workstream)
         self._turn.lane_changed(workstream)
 
     def patch_judged(self, event: PatchJudged) -> None:
@@ -129,7 +127,8 @@ class Lanes:
         self._publish_first(workstream)
         if workstream.has_ended or workstream.lane is None or self._turn.drain.is_on:
             return
-        batch = workstream.lane.next_batch(window=self._window)
+        window = len(workstream.tasks) + 1 if workstream.defers_gates else self._window
+        batch = workstream.lane.next_batch(window=window)
         if batch is not None:
             items, onto = batch
             applying = tuple(
@@ -147,17 +146,33 @@ class Lanes:
             about = {"first": first.id, "place": first.place + 1}
             self._turn.hold(workstream.id, HoldCode.PARTS, about)
 
+    def judge_each(self, workstream: WorkstreamNode) -> None:
+        """Judge each applied patch by itself from now on, where that was deferred."""
+        if workstream.defers_gates and workstream.lane is not None:
+            workstream.defers_gates = False
+            for car in workstream.lane.chain:
+                if car.item.gates:
+                    self._judge(car)
+
+    def settle_all(self, workstream: WorkstreamNode) -> None:
+        """Settle all applied patches of a workstream: the gates have passed on its merged result."""
+        lane = workstream.lane
+        if not workstream.defers_gates or lane is None:
+            return
+        workstream.defers_gates = False
+        for car in lane.chain:
+            car.judgement = Judgement(opinion=Opinion.PASSED, gates=car.item.gates)
+        self._decide_front(workstream, lane)
+
     def remove(self, task: TaskNode) -> None:
         """Remove a task from its lane; patches that were built on its own are applied anew."""
         if task.workstream.lane is not None:
             self._stop_judging(task.workstream.lane.remove(task))
 
     def stop(self, workstream: WorkstreamNode) -> None:
-        """Stop the gates of everything in a workstream's lane, and of its candidate."""
+        """Stop the gates of everything in a workstream's lane."""
         if workstream.lane is not None:
             self._stop_judging(workstream.lane.chain)
-        if workstream.candidate is not None:
-            self._turn.request(StopJudging(commit=workstream.candidate.tip.commit))
 
     def keep_settled(self, workstream: WorkstreamNode) -> str | None:
         """Move the workstream's ref to its settled commit for good; return that, or None without one."""

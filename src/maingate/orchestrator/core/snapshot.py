@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from maingate.commits import Candidate, LandingInput, LandingIntent, Tip
+from maingate.commits import LandingInput, LandingIntent, Tip
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.effect_inputs import RetryInput, RunInput, TaskInput
 from maingate.orchestrator.core.lane_order import Lane
@@ -147,10 +147,10 @@ class WorkstreamNode:
         base: The commit that it begins on.
         settled: When it was loaded: the last of its commits whose gates have passed.
         landed: The target's head once it landed; None when it had nothing to land.
-        leaves: The target's head when it completed; those which need it begin on that.
+        may_defer_gates: Whether its merged result may be judged before its patches, and these if that fails.
+        defers_gates: Whether that is so still.
         intents: All intents to land it, oldest first.
         open_intent: The intent that may be carried out at any moment, or may have been.
-        candidate: The candidate whose gates run.
     """
 
     id: WorkstreamId
@@ -173,10 +173,10 @@ class WorkstreamNode:
     base: Tip | None = None
     settled: Tip | None = None
     landed: Tip | None = None
-    leaves: Tip | None = None
+    may_defer_gates: bool = False
+    defers_gates: bool = False
     intents: list[LandingIntent] = field(default_factory=list)
     open_intent: str | None = None
-    candidate: Candidate | None = None
     reason: Reason | None = None
 
     @property
@@ -209,18 +209,44 @@ class WorkstreamNode:
         """
         if self.base is None or self.lane is None:
             raise RuntimeError(f"{self.name} has no lane")
-        landing = [task.patch for task in self.landed_patches() if task.patch]
+        commits = [(patch.id, patch.commit) for patch in self._verified() if patch.commit]
+        applied = self.lane.chain if self.defers_gates else ()
+        commits += [(car.item.require_patch().id, car.tip.commit) for car in applied]
         return LandingInput(
             workstream=self.id,
             name=self.name,
             title=self.plan.title or "",
             base=self.base,
-            settled=self.lane.settled,
-            commits=tuple((patch.id, patch.commit) for patch in landing if patch.commit),
+            settled=self.tip_to_land(),
+            commits=tuple(commits),
             gates=self.gates,
             intents=tuple(self.intents),
             open_intent=self.open_intent,
         )
+
+    def tip_to_land(self) -> Tip:
+        """Return the commit that it would land as: with the patches whose gates are deferred, where they are.
+
+        Raises:
+            RuntimeError: It has no lane.
+        """
+        if self.lane is None:
+            raise RuntimeError(f"{self.name} has no lane")
+        return self.lane.tip if self.defers_gates else self.lane.settled
+
+    @property
+    def is_applied(self) -> bool:
+        """Return whether all its open tasks have patches that are applied, whose gates are deferred."""
+        lane = self.lane
+        return (
+            self.defers_gates
+            and lane is not None
+            and lane.applying is None
+            and len(lane.chain) == self.open_tasks > 0
+        )
+
+    def _verified(self) -> list[PatchNode]:
+        return [task.patch for task in self.landed_patches() if task.patch]
 
     def landed_patches(self) -> list[TaskNode]:
         """List the tasks whose patches are verified on its ref, in lane order."""

@@ -94,6 +94,11 @@ class Turn:
         """Remove and return the oldest ending without consequences; None when all are drawn."""
         return self._follow_ups.popleft() if self._follow_ups else None
 
+    @property
+    def has_follow_ups(self) -> bool:
+        """Return whether there are endings without consequences."""
+        return bool(self._follow_ups)
+
     def lane_changed(self, workstream: WorkstreamNode) -> None:
         """Mark a lane, whose next patches may be applied once all consequences are drawn."""
         self._changed_lanes[workstream.id] = workstream

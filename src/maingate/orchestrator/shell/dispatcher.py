@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from maingate.clock import Clock
-from maingate.commits import Candidate, LandingInput
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
@@ -20,21 +19,23 @@ from maingate.landing.intended_move import HeldTarget
 from maingate.orchestrator.core.effect_inputs import RecordedChain, RunInput
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
+    BuildChain,
     Effect,
-    JudgeCandidate,
+    JudgeChain,
     JudgePatch,
     KeepEvidence,
-    LandCandidate,
-    MergeWorkstream,
+    LandCar,
+    LookAtTarget,
     MoveWorkstreamRef,
     RestorePatch,
     RunCommand,
     RunTool,
+    SealCar,
     StopCommand,
     StopJudging,
     TakePatch,
 )
-from maingate.orchestrator.core.events import CoreEvent, LandingFound, LandingOwed
+from maingate.orchestrator.core.events import CoreEvent
 from maingate.orchestrator.shell import commit_repair
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.commit_repair import Repaired
@@ -111,7 +112,6 @@ class Dispatcher:
             clock=clock,
             may_change_settings=layers.allow_settings_changes is True,
             warn=warn,
-            threads=threads,
         )
         jobs = JobEffects(
             commands=commands,
@@ -133,11 +133,16 @@ class Dispatcher:
             KeepEvidence: self._blocking(self._patches.keep_evidence),
             StopCommand: jobs.stop,
             MoveWorkstreamRef: self._landing.move_workstream_ref,
-            MergeWorkstream: self._blocking(self._landing.merge),
-            JudgeCandidate: self._landing.judge,
-            LandCandidate: self._blocking(self._landing.land),
+            LookAtTarget: self._blocking(self._landing.look),
+            BuildChain: self._blocking(self._landing.build),
+            JudgeChain: self._landing.judge,
+            LandCar: self._blocking(self._landing.land),
         }
         return {kind: [EffectStep(call=handler)] for kind, handler in whole.items()} | {
+            SealCar: [
+                EffectStep(call=self._landing.recorded),
+                EffectStep(call=self._blocking(self._landing.seal)),
+            ],
             RunCommand: [EffectStep(call=jobs.run_command, is_once=True)],
             RunTool: [
                 EffectStep(call=jobs.prepare_tool),
@@ -163,9 +168,12 @@ class Dispatcher:
 
     def missing_commits(self, effect: Effect) -> list[str]:
         """List the commits of the run's own that an effect builds on and that git does not have any more."""
-        candidate = getattr(effect, "candidate", None)
         tips = [getattr(effect, "onto", None), getattr(effect, "tip", None)]
-        tips += [] if candidate is None else [candidate.onto, candidate.tip]
+        match effect:
+            case LandCar(members=members):
+                tips += [member.candidate.tip for member in members]
+            case SealCar(candidates=candidates):
+                tips += [candidate.tip for candidate, _ in candidates]
         commits = [tip.commit for tip in tips if tip is not None]
         commits += [effect.commit] if isinstance(effect, MoveWorkstreamRef) else []
         return [commit for commit in dict.fromkeys(commits) if not self._landing.has(commit)]
@@ -179,13 +187,9 @@ class Dispatcher:
             warn=self._warn,
         )
 
-    async def find_landing(self, workstream: LandingInput) -> LandingFound | LandingOwed | None:
-        """Return the outcome of earlier attempts to land a workstream; None without one."""
-        return await self._in_thread(lambda: self._landing.find_landing(workstream))
-
-    async def has_landed(self, candidate: Candidate) -> bool:
-        """Return whether the target has a candidate in its history."""
-        return await self._in_thread(lambda: self._landing.has_landed(candidate))
+    async def has_landed(self, car: LandCar) -> bool:
+        """Return whether the target has a car in its history."""
+        return await self._in_thread(lambda: self._landing.has_landed(car))
 
     def _blocking(self, call: Callable[[Any], CoreEvent | None]) -> Handler:
         async def handle(effect: Any) -> CoreEvent | None:

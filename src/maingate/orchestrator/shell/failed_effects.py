@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from typing import Final
 
+from maingate.commits import Candidate
 from maingate.errors import (
     InterruptedRunError,
     LeaseLostError,
@@ -23,20 +24,21 @@ from maingate.errors import (
 )
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
+    BuildChain,
     Effect,
     KeepEvidence,
-    LandCandidate,
-    MergeWorkstream,
+    LandCar,
     RestorePatch,
+    SealCar,
     TakePatch,
 )
 from maingate.orchestrator.core.events import (
     AppliedPatch,
+    ChainBuilt,
     CoreEvent,
     LandingFailed,
     PatchesApplied,
     TargetLanded,
-    WorkstreamMerged,
 )
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.effect_steps import EffectExecution
@@ -93,9 +95,9 @@ class Attendant:
         if not lost:
             with self._in_hand.holding(keys) if keys else nullcontext():
                 return await self._carry_out(effect)
-        if isinstance(effect, ApplyPatches) and len(effect.tasks) > 1:
-            return await self._apply_one_by_one(effect)
-        if lost >= self._losses:
+        if _is_several(effect):
+            return await self._one_by_one(effect)
+        if lost >= self._losses or (lost >= self._losses - 1 and _is_car(effect)):
             how_often = f"the process died {lost} times while it worked on this"
             return await self._give_up(effect, ProcessLostError(how_often))
         async with self._one_suspect:  # so that what takes the process along again is known
@@ -167,18 +169,12 @@ class Attendant:
     async def _give_up(self, effect: Effect, fault: Exception) -> CoreEvent | None:
         """Return the event of an effect whose item is given up."""
         match effect:
-            case ApplyPatches(tasks=tasks) if len(tasks) > 1:
-                return await self._apply_one_by_one(effect)
-            case MergeWorkstream(workstream=workstream):
-                found = await self._effects.find_landing(effect.input)
-                return found or WorkstreamMerged(
-                    workstream=workstream, conflict=reason_of("it could not be merged", fault)
-                )
-            case LandCandidate(workstream=workstream, intent=intent):
-                if await self._effects.has_landed(effect.candidate):
-                    return TargetLanded(workstream=workstream, candidate=effect.candidate, intent=intent)
-                reason = reason_of("it could not be landed", fault)
-                return LandingFailed(workstream=workstream, intent=intent, reason=reason)
+            case ApplyPatches() | BuildChain() if _is_several(effect):
+                return await self._one_by_one(effect)
+            case LandCar(car=car):
+                if await self._effects.has_landed(effect):
+                    return TargetLanded(car=car)
+                return LandingFailed(car=car, reason=reason_of("it could not be landed", fault))
             case KeepEvidence(patch=patch):
                 self._warn(
                     f"the files of the quarantined patch {patch} could not be written ({fault}); "
@@ -189,6 +185,31 @@ class Attendant:
                 if (event := given_up(effect, fault)) is None:
                     raise fault
                 return event
+
+    async def _one_by_one(self, effect: Effect) -> CoreEvent | None:
+        """Carry out an effect about several items as one for each, up to the one that fails."""
+        match effect:
+            case ApplyPatches():
+                return await self._apply_one_by_one(effect)
+            case BuildChain():
+                return await self._build_one_by_one(effect)
+            case _:
+                raise TypeError(f"not an effect about several items: {effect!r}")
+
+    async def _build_one_by_one(self, effect: BuildChain) -> CoreEvent | None:
+        """Merge several workstreams one by one, up to the one that cannot be merged."""
+        made = list[Candidate]()
+        before, onto = list(effect.before), effect.onto
+        for link in effect.links:
+            one = await self.carry_out(BuildChain(onto=onto, links=(link,), before=tuple(before)))
+            if not isinstance(one, ChainBuilt):
+                return None
+            made += one.candidates
+            if one.refused is not None:
+                return ChainBuilt(candidates=tuple(made), refused=one.refused)
+            onto = made[-1].tip
+            before.append((link.input.workstream, onto))
+        return ChainBuilt(candidates=tuple(made))
 
     async def _apply_one_by_one(self, effect: ApplyPatches) -> CoreEvent | None:
         """Apply several patches one by one, up to the one that cannot be applied."""
@@ -214,10 +235,10 @@ def _keys_of(effect: Effect) -> Sequence[str]:
             return [f"apply {task}" for task in tasks]
         case RestorePatch(task=task):
             return [f"restore {task}"]
-        case MergeWorkstream(workstream=workstream):
-            return [f"merge {workstream}"]
-        case LandCandidate(workstream=workstream):
-            return [f"land {workstream}"]
+        case BuildChain(workstreams=workstreams):
+            return [f"merge {workstream}" for workstream in workstreams]
+        case LandCar(workstreams=workstreams) | SealCar(workstreams=workstreams):
+            return [f"land {workstream}" for workstream in workstreams]
         case _:
             return ()
 
@@ -226,7 +247,20 @@ def _tries(effect: Effect, execution: EffectExecution) -> int:
     """Return how often a step is tried.
 
     That which costs money or changes things is done once; the core has rules for another attempt. Several
-    patches are tried once, since then each is tried by itself.
+    items are tried once, since then each is tried by itself.
     """
-    is_several = isinstance(effect, ApplyPatches) and len(effect.tasks) > 1
-    return 1 if is_several or execution.is_at_once_step else TRIES
+    return 1 if _is_several(effect) or execution.is_at_once_step else TRIES
+
+
+def _is_car(effect: Effect) -> bool:
+    """Return whether an effect lands several workstreams, each of which the core can land alone."""
+    return isinstance(effect, LandCar | SealCar) and len(effect.workstreams) > 1
+
+
+def _is_several(effect: Effect) -> bool:
+    """Return whether an effect is about several items that can be tried one by one."""
+    match effect:
+        case ApplyPatches(tasks=items) | BuildChain(workstreams=items):
+            return len(items) > 1
+        case _:
+            return False

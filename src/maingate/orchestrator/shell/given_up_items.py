@@ -13,20 +13,25 @@ from maingate.errors import (
 )
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
+    BuildChain,
     Effect,
-    JudgeCandidate,
+    JudgeChain,
     JudgePatch,
     MoveWorkstreamRef,
     RestorePatch,
     RunCommand,
     RunTool,
+    SealCar,
     TakePatch,
 )
 from maingate.orchestrator.core.events import (
     AttemptEnd,
     AttemptEnded,
-    CandidateJudged,
+    ChainBuilt,
+    ChainJudged,
     CoreEvent,
+    LandingFailed,
+    LinkRefused,
     NoPatchTaken,
     PatchesApplied,
     PatchJudged,
@@ -70,7 +75,7 @@ def _code_of(fault: Exception) -> ReasonCode:
     return next((code for kind, code in codes if isinstance(fault, kind)), ReasonCode.INTERNAL_FAULT)
 
 
-def given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PLR0911 - a table
+def given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PLR0911, C901 - a table
     """Return the event of an effect that is given up for a fault; None where it has no event."""
     match effect:
         case TakePatch(task=task):
@@ -89,9 +94,15 @@ def given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PLR
         case JudgePatch(task=task, tip=tip):
             judgement = _undecided(reason_of("its gates could not be run", fault))
             return PatchJudged(task=task, commit=tip.commit, judgement=judgement)
-        case JudgeCandidate(workstream=workstream, candidate=candidate):
-            judgement = _undecided(reason_of("its gates could not be run", fault))
-            return CandidateJudged(workstream=workstream, candidate=candidate, judgement=judgement)
+        case BuildChain(workstreams=(workstream, *_)):
+            reason = reason_of("it could not be merged", fault)
+            refused = LinkRefused(workstream=workstream, reason=reason)
+            return ChainBuilt(candidates=(), refused=refused)
+        case JudgeChain(run=run):
+            reason = reason_of("its gates could not be run", fault)
+            return ChainJudged(run=run, answers=(), started=0.0, ended=0.0, fault=reason)
+        case SealCar(car=car):
+            return LandingFailed(car=car, reason=reason_of("it could not be landed", fault))
         case MoveWorkstreamRef(workstream=workstream):
             reason = reason_of("its ref could not be written", fault)
             return WorkstreamBroken(workstream=workstream, reason=reason)
@@ -106,8 +117,10 @@ def _undecided(reason: Reason) -> Judgement:
 def reason_in(event: CoreEvent | None) -> Reason | None:
     """Return the reason that an event of a job gives; None without one."""
     match event:
-        case PatchJudged(judgement=judgement) | CandidateJudged(judgement=judgement):
+        case PatchJudged(judgement=judgement):
             return judgement.reason
+        case ChainJudged():
+            return event.unanswered()
         case AttemptEnded(reason=reason) | ToolEnded(reason=reason):
             return reason
         case _:

@@ -1,46 +1,53 @@
-"""Effects on the target and on a workstream's own ref: merge, judge the result, land it."""
+"""Effects on the target and on a workstream's own ref: build chains, judge them, land cars."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor as Threads
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from maingate.clock import Clock
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import RefMoved, Repository
-from maingate.landing.candidate import build, change_of_settings, sealed
+from maingate.ids import WorkstreamId
+from maingate.landing.candidate import build, change_of_settings, moved, sealed
 from maingate.landing.checkouts.working_trees import unusable_path
 from maingate.landing.intended_move import HeldTarget
-from maingate.landing.ledger_trailers import is_judged_sealed
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
-from maingate.landing.unfinished_landing import HasLanded, contains, outcome_of
+from maingate.landing.unfinished_landing import contains, newest_landed
 from maingate.orchestrator.core.effect_inputs import RunInput
 from maingate.orchestrator.core.effects import (
-    JudgeCandidate,
-    LandCandidate,
-    MergeWorkstream,
+    BuildChain,
+    ChainLink,
+    JudgeChain,
+    LandCar,
+    LookAtTarget,
     MoveWorkstreamRef,
+    SealCar,
 )
 from maingate.orchestrator.core.events import (
-    CandidateJudged,
+    CarSealed,
+    ChainBuilt,
+    ChainJudged,
+    FoundLanding,
     LandingFailed,
-    LandingFound,
     LandingObstructed,
-    LandingOwed,
+    LinkRefused,
     TargetLanded,
     TargetMoved,
-    WorkstreamMerged,
+    TargetSeen,
 )
-from maingate.reasons import Reason, ReasonCode
-from maingate.verdicts.blame import Opinion
+from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
-from maingate.verdicts.tree_judgement import judge_tree
+from maingate.verdicts.tree_judgement import ask_once
+from maingate.wording import listed
 
 REF_INTERVAL_SECONDS: Final = 1.0
 """Minimum time between two moves of a workstream's own ref: the ledger does not depend on it."""
+
+
+_NAMES_IN_REFLOG: Final = 20
+"""Workstreams of a car that the entry of the reflog names."""
 
 
 class LandingEffects:
@@ -53,7 +60,6 @@ class LandingEffects:
         clock: The time that commits are stamped with.
         may_change_settings: Whether the policy allows a landing to change Maingate's own settings.
         warn: Records a warning about a checkout and shows it to people.
-        threads: Where calls that block run.
     """
 
     def __init__(
@@ -65,10 +71,9 @@ class LandingEffects:
         clock: Clock,
         may_change_settings: bool,
         warn: Callable[[str], None],
-        threads: Threads,
     ) -> None:
         self._run, self._target, self._verdicts, self._clock = run, target, verdicts, clock
-        self._may_change_settings, self._warn, self._threads = may_change_settings, warn, threads
+        self._may_change_settings, self._warn = may_change_settings, warn
         self._moved: dict[str, float] = {}
 
     @property
@@ -83,80 +88,44 @@ class LandingEffects:
             self._moved[effect.ref] = now
             self._repository.keep(effect.ref, effect.commit)
 
-    def merge(self, effect: MergeWorkstream) -> LandingFound | LandingOwed | WorkstreamMerged:
-        """Return how a workstream has landed; merge it onto the target's head when it has not. Blocks."""
+    def look(self, effect: LookAtTarget) -> TargetSeen:
+        """Return the target's head, and the workstreams that are in its history already. Blocks."""
         head = self._head()
-        found = self._found_at(effect.input, head)
-        if found is not None:
-            return found
-        built = self._build(effect.input, self._tip(head))
-        if isinstance(built, Reason):
-            return WorkstreamMerged(workstream=effect.workstream, conflict=built)
-        if is_judged_sealed(self._run.plan, effect.input.gates):
-            built = self._sealed(built)
-        return WorkstreamMerged(workstream=effect.workstream, candidate=built)
-
-    async def judge(self, effect: JudgeCandidate) -> CandidateJudged:
-        """Run the workstream's gates on a candidate, and seal it when they pass."""
-        subject = JudgedSubject(label=f"the merged result of {effect.name}", workstream_id=effect.workstream)
-        candidate = effect.candidate
-        judgement = await judge_tree(
-            self._verdicts, subject, effect.gates, tip=candidate.tip, onto=candidate.onto
-        )
-        to_land = None
-        if judgement.opinion is Opinion.PASSED and not is_judged_sealed(self._run.plan, effect.gates):
-            await self._verdicts.recorded()
-            loop = asyncio.get_running_loop()
-            to_land = await loop.run_in_executor(self._threads, self._sealed, candidate)
-        return CandidateJudged(
-            workstream=effect.workstream, candidate=candidate, judgement=judgement, sealed=to_land
-        )
-
-    def land(self, effect: LandCandidate) -> TargetLanded | TargetMoved | LandingObstructed | LandingFailed:
-        """Move the target and its checkouts to a candidate, unless a checkout could not follow. Blocks."""
-        move = Move(
-            ref=self._run.target,
-            old=effect.candidate.onto.commit,
-            new=effect.candidate.tip.commit,
-            what=effect.name,
-            message=f"land {effect.name}",
-        )
-        came = self._target.move(move, effect.intent)
-        if isinstance(came, Obstruction):
-            return self._obstructed(effect, move, came)
-        if isinstance(came, RefMoved):
-            return TargetMoved(workstream=effect.workstream, intent=effect.intent)
-        for left in came:
-            self._warn(str(left))
-        return TargetLanded(workstream=effect.workstream, candidate=effect.candidate, intent=effect.intent)
-
-    def find_landing(self, workstream: LandingInput) -> LandingFound | LandingOwed | None:
-        """Return the outcome of earlier attempts to land a workstream; None without one. Blocks."""
-        return self._found_at(workstream, self._head())
-
-    def has_landed(self, candidate: Candidate) -> bool:
-        """Return whether a candidate is in the target's history; then its checkouts follow. Blocks."""
-        if not contains(self._repository, candidate.tip.commit, head=self._head()):
-            return False
-        self._catch_up()
-        return True
-
-    def has(self, commit: str) -> bool:
-        """Return whether the repository has a commit. Blocks."""
-        return self._repository.has_object(commit)
-
-    def _found_at(self, workstream: LandingInput, head: str) -> LandingFound | LandingOwed | None:
-        outcome = outcome_of(self._repository, workstream, head=head)
-        if outcome is None:
-            return None
-        intent, tip = outcome.intent, self._tip(outcome.intent.new)
-        if isinstance(outcome, HasLanded):
+        found = [each for workstream in effect.meant if (each := self._found(workstream, head)) is not None]
+        if effect.meant:
             self._catch_up()
-            return LandingFound(workstream=workstream.workstream, intent=intent.id, tip=tip)
-        candidate = Candidate(onto=self._tip(head), tip=tip, commits=intent.commits)
-        return LandingOwed(workstream=workstream.workstream, candidate=candidate, intent=intent.id)
+        return TargetSeen(head=self._tip(head), found=tuple(found))
 
-    def _build(self, workstream: LandingInput, onto: Tip) -> Candidate | Reason:
+    # -- chains ----------------------------------------------------------------------------------------------
+
+    def build(self, effect: BuildChain) -> ChainBuilt:
+        """Merge workstreams onto one another, up to the first that cannot be. Blocks."""
+        candidates: list[Candidate] = []
+        onto, before = effect.onto, list(effect.before)
+        seal = self._target.sealing()
+        for link in effect.links:
+            candidate = self._link(link, onto, seal)
+            if isinstance(candidate, Reason):
+                refused = self._refused(link, candidate, before)
+                return ChainBuilt(candidates=tuple(candidates), refused=refused)
+            candidates.append(candidate)
+            onto = candidate.tip
+            before.append((link.input.workstream, onto))
+        return ChainBuilt(candidates=tuple(candidates))
+
+    def _link(self, link: ChainLink, onto: Tip, seal: Callable[[str], str]) -> Candidate | Reason:
+        made = link.made
+        if made is not None and made.onto.tree == onto.tree and self.has(made.tip.commit):
+            candidate = moved(self._repository, made, onto)
+        else:
+            built = self._merged(link.input, onto)
+            if isinstance(built, Reason):
+                return built
+            candidate = built
+        is_new = link.is_sealed and candidate is not made
+        return sealed(candidate, seal) if is_new else candidate
+
+    def _merged(self, workstream: LandingInput, onto: Tip) -> Candidate | Reason:
         built = build(
             self._repository,
             workstream,
@@ -170,24 +139,103 @@ class LandingEffects:
             return built
         return change_of_settings(self._repository, built, workstream) or built
 
-    def _sealed(self, candidate: Candidate) -> Candidate:
-        return sealed(candidate, self._target.seal)
+    def _refused(
+        self, link: ChainLink, reason: Reason, before: Sequence[tuple[WorkstreamId | None, Tip]]
+    ) -> LinkRefused:
+        """Return a refusal, with the first workstream before it that it cannot be merged onto.
+
+        The first merge that fails is found by halves, since a conflict with a part is one with the whole.
+        """
+        if reason.code in FAULTS:
+            return LinkRefused(workstream=link.input.workstream, reason=reason)
+        low, high = -1, len(before) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            tried = self._merged(link.input, before[middle][1])
+            if isinstance(tried, Reason):
+                high, reason = middle, tried
+            else:
+                low = middle
+        return LinkRefused(workstream=link.input.workstream, reason=reason, behind=before[high][0])
+
+    async def judge(self, effect: JudgeChain) -> ChainJudged:
+        """Run the gates of a chain, each once."""
+        subject = JudgedSubject(
+            label=effect.label, workstream_id=effect.asked_for, is_urgent=effect.is_urgent
+        )
+        began = self._clock.monotonic()
+        answers = await ask_once(
+            self._verdicts, subject, effect.gates, tip=effect.tip, again=effect.is_asked_again
+        )
+        return ChainJudged(
+            run=effect.run, answers=tuple(answers), started=began, ended=self._clock.monotonic()
+        )
+
+    # -- cars ------------------------------------------------------------------------------------------------
+
+    async def recorded(self, effect: SealCar) -> SealCar:
+        """Return an effect once the verdicts that its seal is to cover are on record."""
+        await self._verdicts.recorded()
+        return effect
+
+    def seal(self, effect: SealCar) -> CarSealed:
+        """Seal the commits of a car, each on the one before it. Blocks."""
+        seal = self._target.sealing()
+        made: list[Candidate] = []
+        for candidate, is_sealed in effect.candidates:
+            on_last = moved(self._repository, candidate, made[-1].tip) if made else candidate
+            made.append(on_last if is_sealed and on_last is candidate else sealed(on_last, seal))
+        return CarSealed(car=effect.car, candidates=tuple(made))
+
+    def land(self, effect: LandCar) -> TargetLanded | TargetMoved | LandingObstructed | LandingFailed:
+        """Move the target and its checkouts to a car, unless a checkout could not follow. Blocks."""
+        names = [member.name for member in effect.members]
+        move = Move(
+            ref=self._run.target,
+            old=effect.members[0].candidate.onto.commit,
+            new=effect.members[-1].candidate.tip.commit,
+            what=listed(names),
+            message=f"land {listed(names, _NAMES_IN_REFLOG)}",
+        )
+        came = self._target.move(move, [member.intent for member in effect.members])
+        if isinstance(came, Obstruction):
+            return self._obstructed(effect, move, came)
+        if isinstance(came, RefMoved):
+            return TargetMoved(car=effect.car)
+        for left in came:
+            self._warn(str(left))
+        return TargetLanded(car=effect.car)
+
+    def has_landed(self, car: LandCar) -> bool:
+        """Return whether a car is in the target's history; then its checkouts follow. Blocks."""
+        if not contains(self._repository, car.members[-1].candidate.tip.commit, head=self._head()):
+            return False
+        self._catch_up()
+        return True
+
+    def has(self, commit: str) -> bool:
+        """Return whether the repository has a commit. Blocks."""
+        return self._repository.has_object(commit)
+
+    def _found(self, workstream: LandingInput, head: str) -> FoundLanding | None:
+        intent = newest_landed(self._repository, workstream.intents, head=head)
+        if intent is None:
+            return None
+        return FoundLanding(workstream=workstream.workstream, intent=intent.id, tip=self._tip(intent.new))
 
     def _obstructed(
-        self, effect: LandCandidate, move: Move, obstruction: Obstruction
+        self, effect: LandCar, move: Move, obstruction: Obstruction
     ) -> LandingObstructed | LandingFailed:
         """Return an obstacle that a person can remove, or fail what no checkout could ever hold."""
         path = unusable_path(self._repository, move.ref, move.old, move.new)
         if path is None:
-            return LandingObstructed(
-                workstream=effect.workstream, intent=effect.intent, obstacle=obstruction.message
-            )
+            return LandingObstructed(car=effect.car, obstacle=obstruction.message)
         reason = Reason(
             code=ReasonCode.PATH_UNUSABLE,
-            message=f"{effect.name} cannot land: the checkout of {move.ref} holds no such name "
+            message=f"{move.what} cannot land: the checkout of {move.ref} holds no such name "
             f"as {path.decode(errors='backslashreplace')}",
         )
-        return LandingFailed(workstream=effect.workstream, intent=effect.intent, reason=reason)
+        return LandingFailed(car=effect.car, reason=reason)
 
     def _catch_up(self) -> None:
         for left in self._target.catch_up():

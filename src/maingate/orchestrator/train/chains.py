@@ -65,6 +65,11 @@ class CandidateChain:
             self.passes += run.passed
             self.failures += not run.passed
 
+    def forget_runs(self) -> None:
+        """Forget the runs on this chain: they asked for other gates than those that count by now."""
+        self.passes = self.failures = 0
+        self._runs = None
+
     def become_root(self) -> None:
         """Forget the chains before and beside this one: the target is at it now."""
         self.before = None

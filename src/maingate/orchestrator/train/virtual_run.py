@@ -1,7 +1,7 @@
 """A run of a plan on a virtual clock: its tasks, and the train that lands its workstreams.
 
-Both use the same workers. With a window of one item the train lands one workstream at a time, as runs do
-today; with a longer one it proves several together, which no run does yet.
+Both use the same workers. With a window of one item the train lands one workstream at a time; with a longer
+one it proves several together, as runs do.
 """
 
 import heapq

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from maingate.db.sql.statements import rows_of
-from maingate.reasons import NOT_RUN
+from maingate.reasons import NOT_RUN, ReasonCode
 from maingate.state.gate import GateState
 
 
@@ -48,8 +48,9 @@ def ended_gates(connection: Connection, run_id: str) -> GateCount:
     for state, fault, is_flaky, count in rows_of(connection, sql, (run_id,)):
         if state not in {GateState.PASSED, GateState.FAILED}:
             continue
-        is_lost = state == GateState.FAILED and fault in NOT_RUN
-        counted["lost" if is_lost else str(state)] += count
+        if fault != ReasonCode.CANCELLED:  # it was stopped because its answer was not needed any more
+            is_lost = state == GateState.FAILED and fault in NOT_RUN
+            counted["lost" if is_lost else str(state)] += count
         counted["flaky"] += count if is_flaky else 0
     return GateCount(
         passed=counted[GateState.PASSED],

@@ -1,0 +1,122 @@
+"""Answers of gates about chains: the gates that a run has to ask, and what follows from what they said."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from maingate.ids import WorkstreamId
+from maingate.orchestrator.core.decision import GateEvidence
+from maingate.orchestrator.core.queue.built_chains import not_under
+from maingate.orchestrator.core.snapshot import WorkstreamNode
+from maingate.orchestrator.train.chains import CandidateChain
+from maingate.orchestrator.train.values import Purpose, WantedRun
+from maingate.plan.model import Plan
+from maingate.verdicts.blame import Case, GateAnswer, Judgement
+
+
+class ChainAnswers:
+    """The answers of gates, by chain.
+
+    Args:
+        plan: The plan, which has the gates.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._of: dict[CandidateChain, dict[str, GateAnswer]] = {}
+        self._newest: dict[CandidateChain, dict[str, GateAnswer]] = {}
+        self._red_on_base = frozenset(name for name, gate in plan.gates.items() if gate.red_on_base)
+
+    def add(self, chain: CandidateChain, answers: Iterable[GateAnswer]) -> None:
+        """Keep the answers of a run; a pass stays, whatever the gate said before or says later."""
+        known = self._of.setdefault(chain, {})
+        newest = self._newest.setdefault(chain, {})
+        for answer in answers:
+            newest[answer.gate] = answer
+            before = known.get(answer.gate)
+            if answer.passed or before is None or not before.passed:
+                known[answer.gate] = answer
+
+    def to_ask(self, wanted: WantedRun, workstreams: Iterable[WorkstreamNode]) -> tuple[str, ...]:
+        """Return the gates of a run, each after those it needs.
+
+        Args:
+            wanted: The run.
+            workstreams: Those of its chain, from the target's head on.
+        """
+        match wanted.purpose:
+            case Purpose.CONFIRM:
+                return self._not_passed(wanted.chain)
+            case Purpose.BASE:
+                return self._doubted(wanted.chain)
+            case _:
+                return self._plan.sorted_gates(gate for ws in workstreams for gate in ws.gates)
+
+    def judgement(self, suspect: CandidateChain, *, label: str, base: str) -> Judgement:
+        """Return what follows from the answers about a chain and the one before it, for its last workstream.
+
+        Args:
+            suspect: The chain.
+            label: Name of the workstream's merged result for people.
+            base: The commit of the chain before it.
+        """
+        return self._case(suspect, label=label, base=base).judgement()
+
+    def _case(self, suspect: CandidateChain, *, label: str = "", base: str = "") -> Case:
+        before = self._newest.get(suspect.before, {}) if suspect.before is not None else {}
+        answers = self._of.get(suspect, {})
+        return Case(
+            label=label,
+            base=base,
+            answers=[answers[gate] for gate in self._plan.sorted_gates(answers)],
+            red_on_base=self._red_on_base,
+            on_base=before,
+        )
+
+    def evidence(
+        self, chain: CandidateChain, tree: str, workstreams: Sequence[WorkstreamId]
+    ) -> list[GateEvidence]:
+        """Return the executions that speak for or against some workstreams.
+
+        Args:
+            chain: The chain that was judged.
+            tree: Its tree.
+            workstreams: The workstreams that it decides about.
+        """
+        return [
+            GateEvidence(
+                workstream=workstream,
+                gate=answer.gate,
+                tree=tree,
+                gate_id=answer.gate_id,
+                is_reused=answer.is_known or len(workstreams) > 1,
+            )
+            for workstream in workstreams
+            for answer in self._of.get(chain, {}).values()
+            if answer.gate_id is not None
+        ]
+
+    def forget_others(self, root: CandidateChain) -> None:
+        """Forget the answers about chains that do not begin at a root."""
+        for answers in (self._of, self._newest):
+            for chain in not_under(root, answers):
+                del answers[chain]
+
+    def keep(self, chain: CandidateChain, gates: Collection[str]) -> None:
+        """Forget what other gates said of a chain."""
+        for answers in (self._of, self._newest):
+            answers[chain] = {gate: each for gate, each in answers[chain].items() if gate in gates}
+
+    def failed_on(self, chain: CandidateChain) -> Collection[str]:
+        """Return the gates that failed on a chain, and never passed."""
+        return [gate for gate, answer in self._of.get(chain, {}).items() if not answer.passed]
+
+    def chains(self) -> Collection[CandidateChain]:
+        """Return the chains with answers."""
+        return self._of.keys()
+
+    def _not_passed(self, chain: CandidateChain) -> tuple[str, ...]:
+        return self._plan.sorted_gates(self.failed_on(chain))
+
+    def _doubted(self, base: CandidateChain) -> tuple[str, ...]:
+        """Return the gates that failed on chains right behind a base, and that are to pass on it."""
+        suspects = [chain for chain in self._of if chain.before is base and chain.has_failed]
+        return self._plan.sorted_gates(gate for chain in suspects for gate in self._case(chain).doubted())

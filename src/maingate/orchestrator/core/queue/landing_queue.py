@@ -1,0 +1,674 @@
+"""The queue of the target: workstreams are built and tested together, land in order, and are blamed rightly.
+
+The planner of the train decides what is tested, what lands and which workstream is to blame
+(`maingate.orchestrator.train`); this module keeps what the planner is told, and carries its steps out.
+Several workstreams land by one move of the target: a *car*. Each has an intent of its own, from the commit of
+the one before it to its own, so the history of the target tells of each whether it has landed.
+
+While an intent is open, the target may have moved already without a record of it. Requests about such a
+workstream are deferred until it is known whether it has landed.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+from maingate.commits import Candidate, LandingIntent, Tip
+from maingate.ids import WorkstreamId, new_id
+from maingate.orchestrator.core.approvals import Approvals
+from maingate.orchestrator.core.effects import (
+    BuildChain,
+    CarMember,
+    ChainLink,
+    JudgeChain,
+    LandCar,
+    LookAtTarget,
+    SealCar,
+    StopJudging,
+)
+from maingate.orchestrator.core.events import (
+    CancelRequested,
+    CarSealed,
+    ChainBuilt,
+    ChainJudged,
+    FoundLanding,
+    LandingFailed,
+    LandingObstructed,
+    LinkRefused,
+    OverrideRequested,
+    TargetLanded,
+    TargetMoved,
+    TargetSeen,
+    WorkstreamBroken,
+)
+from maingate.orchestrator.core.patch_lanes import Lanes
+from maingate.orchestrator.core.queue.board import LandingBoard
+from maingate.orchestrator.core.queue.built_chains import BuiltChains, path_of
+from maingate.orchestrator.core.queue.chain_answers import ChainAnswers
+from maingate.orchestrator.core.snapshot import WorkstreamNode
+from maingate.orchestrator.core.turn import Turn, stated
+from maingate.orchestrator.train.chains import CandidateChain, ChainRun
+from maingate.orchestrator.train.facts import TrainFacts, TrainState
+from maingate.orchestrator.train.planner import plan_train
+from maingate.orchestrator.train.values import Purpose, TrainItem, TrainPlan, TrainPolicy, WantedRun
+from maingate.reasons import FAULTS, Reason, ReasonCode
+from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import workstreams as workstream_steps
+from maingate.verdicts.blame import Opinion
+from maingate.wording import listed
+
+LANDING_ATTEMPTS = 20
+"""Moves of the target by others, each just before a car would land, before its first workstream fails."""
+
+_PRIOR = (1, 19)
+"""Culprits and innocents that are assumed before any workstream has ended: one in twenty fails."""
+
+_URGENT = 0.5
+"""Chance of being needed from which a run of gates goes before other work."""
+
+_NAMES = 3
+"""Workstreams that a merged result of several is named by."""
+
+Request = CancelRequested | OverrideRequested | WorkstreamBroken
+"""A request to end or change a workstream, which may have to wait for its landing."""
+
+
+@dataclass(kw_only=True)
+class LandingCar:
+    """Workstreams that land by one move of the target.
+
+    Args:
+        id: Identifier.
+        chain: The chain that they make.
+        members: The workstreams, in order.
+        candidates: The candidate of each, on that of the one before it.
+        intents: The intents on record; empty until they are.
+    """
+
+    id: str
+    chain: CandidateChain
+    members: Sequence[WorkstreamNode]
+    candidates: Sequence[Candidate]
+    intents: Sequence[LandingIntent] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Candidates that are being built.
+
+    Args:
+        chains: The chains that they end.
+        head: The target's head at the time.
+    """
+
+    chains: Sequence[CandidateChain]
+    head: Tip
+
+
+class LandingQueue:
+    """Lands workstreams.
+
+    Args:
+        turn: The current turn.
+        approvals: The patches that wait for a person.
+        lanes: The way of patches onto their workstream's ref.
+        apply: Applies a deferred request.
+        workers: How many runs of gates may be under way at once.
+        policy: The promises and costs of the train.
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        approvals: Approvals,
+        lanes: Lanes,
+        *,
+        apply: Callable[[Request], None],
+        workers: int,
+        policy: TrainPolicy,
+    ) -> None:
+        self._turn, self._lanes, self._apply = turn, lanes, apply
+        self._workers, self._policy = workers, policy
+        self._board = LandingBoard(turn.run, approvals)
+        self._facts, self._chains = TrainFacts(), BuiltChains()
+        self._answers = ChainAnswers(turn.run.plan)
+        self._has_one_set_of_gates = len({ws.gates for ws in turn.run.order}) <= 1
+        self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
+        self._head: Tip | None = None
+        self._is_looking = False
+        self._build: Build | None = None
+        self._running: dict[str, WantedRun] = {}
+        self._car: LandingCar | None = None
+        self._held: dict[WorkstreamId, WorkstreamId] = {}
+        self._conflicts: dict[str, set[str]] = {}
+        self._is_narrow = False
+        self._blamed, self._landed, self._foreign_moves = 0, 0, 0
+        self._deferred: dict[WorkstreamId, list[Request]] = {}
+        self._numbers = count(1)
+        self._is_due = True
+
+    # -- questions -------------------------------------------------------------------------------------------
+
+    def may_have_landed(self, entity: str) -> bool:
+        """Return whether the target may have moved, unrecorded, to a workstream, or to one of the run."""
+        if entity == self._turn.run.id:
+            return any(ws.open_intent is not None for ws in self._turn.run.order)
+        workstream = self._turn.workstreams.get(WorkstreamId(entity))
+        return workstream is not None and workstream.open_intent is not None
+
+    @property
+    def blocker(self) -> WorkstreamNode | None:
+        """The workstream that holds up all behind it in the queue; None without one."""
+        blocker = self._board.blocker
+        return None if blocker is None or blocker.has_ended else blocker
+
+    def ahead_of(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
+        """Return the workstream that must leave before one that is done can land; None without one."""
+        obstacle = self._held.get(workstream.id)
+        if obstacle is not None:
+            return self._turn.workstreams[obstacle]
+        is_behind = self.blocker is not None and workstream not in self._board.on_board
+        return self.blocker if is_behind else None
+
+    # -- requests --------------------------------------------------------------------------------------------
+
+    def defer(self, workstream: WorkstreamNode, request: Request) -> None:
+        """Keep a request about a workstream until it is known whether it has landed."""
+        self._deferred.setdefault(workstream.id, []).append(request)
+
+    def board(self, workstream: WorkstreamNode) -> None:
+        """Add a workstream to those on board, because its tasks are done."""
+        self._board.put(workstream)
+        self.changed()
+
+    def changed(self) -> None:
+        """Note that the next steps may be others."""
+        self._is_due = True
+
+    def release(self, workstream: WorkstreamNode) -> None:
+        """Release the target from a workstream that ends without landing."""
+        if self._car is not None and any(member is workstream for member in self._car.members):
+            self._car = None
+        if workstream.lane is not None:
+            self._facts.left(_item(workstream))
+        self._leave(workstream)
+
+    def ended(self, workstream: WorkstreamNode) -> None:
+        """Apply what was requested about a workstream that has ended meanwhile."""
+        for request in self._deferred.pop(workstream.id, ()):
+            self._apply(request)
+
+    # -- the next steps --------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Take the next steps; return whether workstreams ended, whose consequences are to be drawn."""
+        if self._turn.is_over or not (self._is_due or self._board.is_outdated):
+            return False
+        self._is_due = False
+        on_board = self._board.look()
+        if self._turn.drain.is_on or self._is_looking:
+            return False
+        if empty := [ws for ws in on_board if not ws.landed_patches() and not ws.is_applied]:
+            for workstream in empty:
+                self._complete(workstream, None)
+            return True
+        if self._head is None:
+            self._look(on_board)
+        elif on_board or self._car is not None:
+            return self._go_on(on_board) or self._turn.has_follow_ups
+        else:
+            self._rest()
+        return False
+
+    def _go_on(self, on_board: Sequence[WorkstreamNode]) -> bool:
+        """Take the steps of the train; return whether a workstream was refused."""
+        while True:
+            plan = self._plan(on_board)
+            if self._refuse(plan, on_board):
+                return True
+            if not self._follow(plan):
+                return False
+
+    def _look(self, on_board: Sequence[WorkstreamNode]) -> None:
+        """Read the target, if there is anything to land or to be found."""
+        meant = [ws for ws in self._turn.run.order if ws.intents and not ws.has_ended]
+        if on_board or meant:
+            self._is_looking = True
+            self._turn.speculate(LookAtTarget(meant=tuple(ws.landing_input() for ws in meant)))
+
+    def _rest(self) -> None:
+        """Stop what runs: there is nothing to land. The target may move before there is again."""
+        self._stop(tuple(self._running))
+        self._head = None
+
+    def _plan(self, on_board: Sequence[WorkstreamNode]) -> TrainPlan:
+        items = [self._item(ws) for ws in (on_board[:1] if self._is_narrow else on_board)]
+        state = TrainState(
+            facts=self._facts,
+            items=items,
+            running=self._running,
+            workers=1 if self._is_narrow else self._workers,
+            policy=replace(self._policy, scouts=False) if self._is_narrow else self._policy,
+        )
+        plan = plan_train(state)
+        self._held = {_id_of(one): _id_of(other) for one, other in plan.hold.items()}
+        self._stop(plan.cancel)
+        self._running |= plan.keep
+        return plan
+
+    def _item(self, workstream: WorkstreamNode) -> TrainItem:
+        bad, good = _PRIOR
+        ended = self._blamed + self._landed
+        return TrainItem(
+            id=_item(workstream),
+            risk=(bad + self._blamed) / (bad + good + ended) if workstream.gates else 0.0,
+            conflicts=frozenset(self._conflicts.get(_item(workstream), ())),
+        )
+
+    def _refuse(self, plan: TrainPlan, on_board: Sequence[WorkstreamNode]) -> bool:
+        """Fail the workstream that is to blame, or the first one while no workstream can be proven."""
+        if plan.blame is None and plan.pause is None:
+            return False
+        workstream = on_board[0]
+        suspect = self._facts.root.then(_item(workstream))
+        base = self._head.commit if self._head is not None else ""
+        judgement = self._answers.judgement(suspect, label=_label([workstream.name]), base=base)
+        reason = stated(judgement.reason, workstream.name)
+        self._attach(workstream, suspect)
+        self._fail(workstream, reason, blames=plan.pause is None and judgement.opinion is Opinion.FAILED)
+        return True
+
+    def _attach(self, workstream: WorkstreamNode, suspect: CandidateChain) -> None:
+        """Record what gates said of a workstream that is refused, and of the target without it."""
+        candidate = self._chains.known(suspect)
+        if candidate is None:
+            return
+        evidence = self._turn.decision.evidence
+        evidence += self._answers.evidence(suspect, candidate.tip.tree, [workstream.id])
+        if suspect.before is not None:
+            evidence += self._answers.evidence(suspect.before, candidate.onto.tree, [workstream.id])
+
+    def _follow(self, plan: TrainPlan) -> bool:
+        """Start what a plan wants; return whether the plan is another now, because facts were added."""
+        if plan.land and self._car is None:
+            self._prepare(plan.land[0])
+        if self._board.is_filling:
+            return False
+        passed = [self._start(wanted) for wanted in plan.start]
+        return any(passed)
+
+    # -- runs of gates ---------------------------------------------------------------------------------------
+
+    def _start(self, wanted: WantedRun) -> bool:
+        """Start a run, or the building of its chain; return whether it passed at once, without gates."""
+        path = path_of(wanted.chain)
+        built = self._built(path)
+        if built is None or self._head is None:
+            return False
+        members = self._members(path)
+        gates = self._answers.to_ask(wanted, members)
+        run_id = f"run_{next(self._numbers)}"
+        if not gates:
+            self._facts.record(wanted, ChainRun(id=run_id, passed=True, started=0.0, ended=float("inf")))
+            return True
+        self._running[run_id] = wanted
+        self._turn.speculate(
+            JudgeChain(
+                run=run_id,
+                workstreams=tuple(member.id for member in members),
+                asked_for=(members or self._board.on_board)[-1 if members else 0].id,
+                label=_label([member.name for member in members]),
+                gates=gates,
+                tip=built[-1].tip if built else self._head,
+                is_asked_again=wanted.purpose in {Purpose.CONFIRM, Purpose.BASE},
+                is_urgent=wanted.chance >= _URGENT,
+            )
+        )
+        return False
+
+    def _stop(self, run_ids: Sequence[str]) -> None:
+        """Cancel runs that are not needed any more, unless another one is on the same commit."""
+        stopped = [self._running.pop(run_id).chain for run_id in run_ids if run_id in self._running]
+        kept = {run.chain for run in self._running.values()}
+        for chain in stopped:
+            candidate = self._chains.known(chain)
+            if chain not in kept and candidate is not None:
+                self._turn.request(StopJudging(commit=candidate.tip.commit))
+
+    def judged(self, event: ChainJudged) -> None:
+        """Record what gates said of a chain; one that could not be asked says nothing."""
+        wanted = self._running.pop(event.run, None)
+        if wanted is None:
+            return
+        self.changed()
+        fault = event.unanswered()
+        if fault is None:
+            self._record(wanted, event)
+        elif fault.code is not ReasonCode.CANCELLED:
+            self._not_judged(wanted.chain, fault)
+
+    def _record(self, wanted: WantedRun, event: ChainJudged) -> None:
+        """Record the answers of the gates of those workstreams that a chain puts on the target."""
+        asked = self._asked_of(wanted.chain)
+        answers = [each for each in event.answers if each.gate in asked or wanted.purpose is Purpose.BASE]
+        if answers:
+            passed = all(answer.passed for answer in answers)
+            run = ChainRun(id=event.run, passed=passed, started=event.started, ended=event.ended)
+            self._answers.add(wanted.chain, answers)
+            self._facts.record(wanted, run)
+
+    def _asked_of(self, chain: CandidateChain) -> Collection[str]:
+        return {gate for member in self._members(path_of(chain)) for gate in member.gates}
+
+    def _not_judged(self, chain: CandidateChain, fault: Reason) -> None:
+        """Fail the one workstream that gates could not be run on; of several, try the first alone."""
+        path = path_of(chain)
+        members = self._members(path) if path else list(self._board.on_board[:1])
+        if len(members) != 1:
+            self._is_narrow = True
+        elif not members[0].has_ended:
+            self._fail(members[0], fault, blames=False)
+
+    # -- chains ----------------------------------------------------------------------------------------------
+
+    def _members(self, path: Sequence[CandidateChain]) -> list[WorkstreamNode]:
+        return [self._turn.workstreams[_id_of(chain.item)] for chain in path]
+
+    def _built(self, path: Sequence[CandidateChain]) -> list[Candidate] | None:
+        """Return the candidates of a chain; None while some are being built."""
+        if self._head is None:
+            return None
+        built = self._chains.built(path, self._head)
+        if len(built) == len(path):
+            return built
+        if self._build is None:
+            self._start_build(path, built, self._head)
+        return None
+
+    def _start_build(self, path: Sequence[CandidateChain], built: Sequence[Candidate], head: Tip) -> None:
+        members = self._members(path)
+        before = [(member.id, candidate.tip) for member, candidate in zip(members, built, strict=False)]
+        missing = path[len(built) :]
+        links = [
+            ChainLink(
+                input=member.landing_input(),
+                is_sealed=self._is_sealed_before(member),
+                made=self._chains.known(chain),
+            )
+            for member, chain in zip(members[len(built) :], missing, strict=True)
+        ]
+        self._build = Build(chains=missing, head=head)
+        self._turn.speculate(
+            BuildChain(
+                onto=before[-1][1] if before else head,
+                links=tuple(links),
+                before=((None, head), *before),
+            )
+        )
+
+    def _is_sealed_before(self, workstream: WorkstreamNode) -> bool:
+        """Return whether its commit is sealed before it is judged: gates look at it, or none judges it."""
+        return self._seals_before_gates or not workstream.gates
+
+    def built(self, event: ChainBuilt) -> None:
+        """Keep candidates; hold or fail a workstream that could not be merged."""
+        build, self._build = self._build, None
+        if build is None:
+            return
+        self.changed()
+        for chain, candidate in zip(build.chains, event.candidates, strict=False):
+            self._chains.put(chain, candidate)
+        if event.refused is not None and build.head == self._head:
+            self._not_built(event.refused)
+
+    def _not_built(self, refused: LinkRefused) -> None:
+        workstream = self._turn.workstreams[refused.workstream]
+        if workstream.has_ended:
+            return
+        is_fault = refused.reason.code in FAULTS
+        if refused.behind is None or is_fault:
+            self._fail(workstream, stated(refused.reason, workstream.name), blames=not is_fault)
+        else:
+            behind = self._turn.workstreams[refused.behind]
+            self._conflicts.setdefault(_item(workstream), set()).add(_item(behind))
+
+    # -- landing ---------------------------------------------------------------------------------------------
+
+    def _prepare(self, chain: CandidateChain) -> None:
+        """Build the commits that are to land, where they are not; then seal them and record the intents."""
+        path = path_of(chain)
+        candidates = self._built(path)
+        if candidates is None:
+            return
+        members = self._members(path)
+        self._car = LandingCar(
+            id=f"car_{next(self._numbers)}", chain=chain, members=members, candidates=candidates
+        )
+        proof = self._answers.evidence(chain, candidates[-1].tip.tree, [member.id for member in members])
+        self._turn.decision.evidence += proof
+        if all(self._is_sealed_before(member) for member in members):
+            self._intend(self._car)
+            return
+        self._turn.request(  # once the evidence is on record, which the seal is to cover
+            SealCar(
+                car=self._car.id,
+                workstreams=tuple(member.id for member in members),
+                candidates=tuple(
+                    (candidate, self._is_sealed_before(member))
+                    for member, candidate in zip(members, candidates, strict=True)
+                ),
+            )
+        )
+
+    def sealed(self, event: CarSealed) -> None:
+        """Record the intents to land a car, and land it once that is recorded."""
+        car = self._car_of(event.car)
+        if car is not None and not car.intents:
+            car.candidates = event.candidates
+            self._intend(car)
+
+    def _intend(self, car: LandingCar) -> None:
+        car.intents = [
+            LandingIntent(
+                id=new_id("intent"),
+                workstream=member.id,
+                old=candidate.onto.commit,
+                new=candidate.tip.commit,
+                commits=candidate.commits,
+            )
+            for member, candidate in zip(car.members, car.candidates, strict=True)
+        ]
+        for member, intent in zip(car.members, car.intents, strict=True):
+            self._lanes.settle_all(member)
+            self._abandon_intent(member)
+            member.intents.append(intent)
+            member.open_intent = intent.id
+        self._turn.decision.intents += car.intents
+        self._turn.request(LandCar(car=car.id, members=tuple(self._car_members(car))))
+
+    def _car_members(self, car: LandingCar) -> Sequence[CarMember]:
+        parts = zip(car.members, car.candidates, car.intents, strict=True)
+        return [
+            CarMember(workstream=member.id, name=member.name, candidate=candidate, intent=intent.id)
+            for member, candidate, intent in parts
+        ]
+
+    def landed(self, event: TargetLanded) -> None:
+        """Complete the workstreams of a car that the target moved to."""
+        car = self._car_of(event.car)
+        if car is None:
+            return
+        self._car, self._head = None, car.candidates[-1].tip
+        self._turn.run.tip = self._head
+        for member, candidate, intent in zip(car.members, car.candidates, car.intents, strict=True):
+            self._book(member, intent, candidate.tip)
+        self._facts.landed(car.chain)
+        self._chains.forget_others(car.chain)
+        self._answers.forget_others(car.chain)
+        self._landed += len(car.members)
+        self._is_narrow = False
+        if not self._has_one_set_of_gates:
+            self._forget_answers_not_asked(car.chain)
+
+    def _forget_answers_not_asked(self, root: CandidateChain) -> None:
+        """Forget what gates said of chains that only workstreams on the target had asked them for."""
+        root.forget_runs()
+        for chain in self._answers.chains():
+            self._answers.keep(chain, self._asked_of(chain))
+            if chain.has_failed and not self._answers.failed_on(chain):
+                chain.forget_runs()
+
+    def moved(self, event: TargetMoved) -> None:
+        """Read the target again, because others have moved it; fail a workstream after too many times."""
+        car = self._car_of(event.car)
+        if car is None:
+            return
+        self._car, self._head = None, None
+        self._foreign_moves += 1
+        self.changed()
+        for member in car.members:
+            self._apply_deferred_requests(member)
+        first = next((member for member in car.members if not member.has_ended), None)
+        if first is not None and self._foreign_moves >= LANDING_ATTEMPTS:
+            self._foreign_moves = 0
+            reason = Reason(
+                code=ReasonCode.CONFLICT,
+                message=f"someone else moved {self._turn.run.target} {LANDING_ATTEMPTS} times while "
+                f"{first.name} was being landed; run it again when the branch is quieter",
+            )
+            self._fail(first, reason, blames=False)
+
+    def obstructed_by(self, event: LandingObstructed) -> None:
+        """Drain the run, because a checkout of the target cannot follow."""
+        car = self._car_of(event.car)
+        if car is None:
+            return
+        self._car = None
+        self.changed()
+        for member in car.members:
+            self._apply_deferred_requests(member)
+        left = [member for member in car.members if not member.has_ended]
+        if left:
+            self._turn.drain.obstruct(left[0], event.obstacle)
+
+    def failed(self, event: LandingFailed) -> None:
+        """Fail a workstream that the target cannot move to, without blame; of several, try one alone."""
+        car = self._car_of(event.car)
+        if car is None:
+            return
+        self._car = None
+        self.changed()
+        for member in car.members:
+            if self._apply_deferred_requests(member):
+                continue
+            self._abandon_intent(member)
+            if len(car.members) == 1:
+                self._fail(member, event.reason, blames=False)
+        self._is_narrow = len(car.members) > 1
+
+    def seen(self, event: TargetSeen) -> None:
+        """Complete what the target holds already, and begin from its head."""
+        if not self._is_looking:
+            return
+        self._is_looking, self._head = False, event.head
+        self.changed()
+        self._facts.root = CandidateChain()
+        for found in event.found:
+            self._find(found)
+        for workstream in self._turn.run.order:
+            if workstream.open_intent is not None and not self._apply_deferred_requests(workstream):
+                self._abandon_intent(workstream)
+
+    def _find(self, found: FoundLanding) -> None:
+        workstream = self._turn.workstreams[found.workstream]
+        intent = next((each for each in workstream.intents if each.id == found.intent), None)
+        if intent is not None and not workstream.has_ended:
+            self._turn.run.tip = found.tip
+            self._book(workstream, intent, found.tip)
+
+    # -- steps -----------------------------------------------------------------------------------------------
+
+    def _car_of(self, car_id: str) -> LandingCar | None:
+        return self._car if self._car is not None and self._car.id == car_id else None
+
+    def _apply_deferred_requests(self, workstream: WorkstreamNode) -> bool:
+        """Apply cancels and overrides deferred while a landing was in doubt. Return whether they ended it."""
+        deferred = self._deferred.pop(workstream.id, [])
+        if deferred:
+            self._abandon_intent(workstream)
+        for request in deferred:
+            self._apply(request)
+        return workstream.has_ended
+
+    def _abandon_intent(self, workstream: WorkstreamNode) -> None:
+        if workstream.open_intent is not None:
+            self._turn.decision.intents_abandoned.append(workstream.open_intent)
+            workstream.open_intent = None
+
+    def _book(self, workstream: WorkstreamNode, intent: LandingIntent, tip: Tip) -> None:
+        """Record that a workstream is on the target."""
+        if workstream.open_intent == intent.id:
+            self._turn.decision.intents_landed.append(intent.id)
+            workstream.open_intent = None
+        self._abandon_intent(workstream)
+        for task in workstream.landed_patches():
+            patch = task.require_patch()
+            patch.commit = intent.commits[patch.id]
+            self._turn.move_patch(task, patch_steps.commit(patch.head, commit=patch.commit))
+        self._turn.decision.target = tip.commit
+        self._complete(workstream, tip)
+
+    def _complete(self, workstream: WorkstreamNode, landed: Tip | None) -> None:
+        workstream.landed = landed
+        self._leave(workstream)
+        step = workstream_steps.complete(workstream.head, landed_commit=landed.commit if landed else None)
+        self._turn.move_workstream(workstream, step)
+        self._turn.follow_up(workstream)
+
+    def _fail(self, workstream: WorkstreamNode, reason: Reason, *, blames: bool) -> None:
+        """Fail a workstream whose merged result cannot land, and end its patches.
+
+        Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
+        blame is named; if all pass, the workstream comes on board again, and what is known of it counts.
+        """
+        if workstream.defers_gates:
+            self._lanes.judge_each(workstream)
+            self.changed()
+            return
+        self._abandon_intent(workstream)
+        self.release(workstream)
+        self._blamed += blames
+        for task in workstream.landed_patches():
+            if blames:
+                self._turn.quarantine(task, reason, "gates_failed")
+            else:
+                self._turn.drop(task, reason)
+        step = workstream_steps.fail(workstream.head, reason, trigger="validation_failed")
+        self._turn.move_workstream(workstream, step, reason)
+        self._turn.follow_up(workstream)
+
+    def _leave(self, workstream: WorkstreamNode) -> None:
+        """Forget a workstream that leaves the queue, as far as others are concerned by it."""
+        if workstream.lane is not None:
+            item = _item(workstream)
+            self._conflicts.pop(item, None)
+            for others in self._conflicts.values():
+                others.discard(item)
+        self._is_narrow = False
+        self.changed()
+
+
+def _item(workstream: WorkstreamNode) -> str:
+    """Return the identifier of what a workstream would land as: it is another when its patches are others."""
+    return f"{workstream.id}@{workstream.tip_to_land().commit}"
+
+
+def _id_of(item: str) -> WorkstreamId:
+    return WorkstreamId(item.partition("@")[0])
+
+
+def _label(names: Sequence[str]) -> str:
+    """Return the name of a merged result for people; of the target itself, without workstreams."""
+    if not names:
+        return "the target"
+    return f"the merged result of {listed(names, _NAMES)}"

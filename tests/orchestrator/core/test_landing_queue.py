@@ -1,0 +1,377 @@
+"""The queue of the target, without git or gates: cars, conflicts, blame, flakes, faults, moves by others."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from maingate.commits import Candidate, Tip
+from maingate.orchestrator.core.core import Core
+from maingate.orchestrator.core.core_assembly import RunLimits
+from maingate.orchestrator.core.effects import BuildChain, Effect, JudgeChain, JudgePatch, LandCar
+from maingate.orchestrator.core.events import (
+    ChainBuilt,
+    ChainJudged,
+    CoreEvent,
+    LandingFailed,
+    LinkRefused,
+)
+from maingate.orchestrator.train.values import Proof, TrainPolicy
+from maingate.plan.model import Plan
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.workstream import WorkstreamState
+from maingate.verdicts.blame import GateAnswer
+from orchestrator.core.test_core import ROOM, World, picture_of
+
+CONFLICT = Reason(code=ReasonCode.CONFLICT, message="it conflicts")
+LOST = Reason(code=ReasonCode.INTERNAL_FAULT, message="it could not be run")
+
+
+@dataclass
+class Queue(World):
+    """A world whose workstreams are on board at once, and whose gates may answer anything.
+
+    Args:
+        red: Sets of workstreams with which, all together, the gates fail.
+        conflicting: Pairs of which the second cannot be merged onto the first.
+        flakes: Answers that are wrong, as many times as they are listed, by the workstreams that are judged.
+        lost: Workstreams on which no gate can be run.
+        unlandable: Workstreams that no checkout can hold.
+        workers: Runs of gates at once.
+    """
+
+    red_sets: list[set[str]] = field(default_factory=list)
+    conflicting: set[tuple[str, str]] = field(default_factory=set)
+    flakes: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    lost: set[str] = field(default_factory=set)
+    unlandable: set[str] = field(default_factory=set)
+    is_base_red: bool = False
+    workers: int = 4
+    proof: Proof = Proof.REF
+    runs: list[tuple[str, ...]] = field(default_factory=list)
+    cars: list[tuple[str, ...]] = field(default_factory=list)
+
+    def play(self) -> Core:
+        """Run to the end: all lanes first, then the queue, each answer in the order of the questions."""
+        limits = RunLimits(
+            worker_id="wrk_1",
+            capacity=ROOM,
+            window=3,
+            gate_runs=self.workers,
+            train=TrainPolicy(proof=self.proof),
+        )
+        core = Core(picture_of(self.plan), limits)
+        waiting = self.follow(core.begin())
+        while waiting:
+            waiting.sort(key=lambda effect: isinstance(effect, BuildChain | JudgeChain | LandCar))
+            event = self.answer(core, waiting.pop(0))
+            if event is not None:
+                waiting += self.follow(core.handle(event))
+        return core
+
+    def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+        """Answer, and note what was judged and what landed."""
+        match effect:
+            case BuildChain():
+                return self._chain(effect)
+            case JudgeChain():
+                return self._judge(core, effect)
+            case LandCar(members=members):
+                names = tuple(member.name for member in members)
+                if self.unlandable & {*names}:
+                    return LandingFailed(car=effect.car, reason=LOST)
+                if not self.moved:
+                    self.cars.append(names)
+        return super().answer(core, effect)
+
+    def _chain(self, effect: BuildChain) -> CoreEvent:
+        made: list[Candidate] = []
+        onto, before = effect.onto, list(effect.before)
+        for link in effect.links:
+            name = link.input.name
+            for behind, tip in before:
+                on_it = tip.commit.split("|")
+                if any((other, name) in self.conflicting for other in on_it):
+                    refused = LinkRefused(workstream=link.input.workstream, reason=CONFLICT, behind=behind)
+                    return ChainBuilt(candidates=tuple(made), refused=refused)
+            tip = Tip(commit=f"{onto.commit}|{name}", tree=f"{onto.tree}|{name}")
+            commits = {patch: tip.commit for patch, _ in link.input.commits}
+            made.append(Candidate(onto=onto, tip=tip, commits=commits))
+            onto = tip
+            before.append((link.input.workstream, tip))
+        return ChainBuilt(candidates=tuple(made))
+
+    def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:
+        names = tuple(core.workstream(ws_id).name for ws_id in effect.workstreams)
+        on_it = set(effect.tip.commit.split("|"))
+        self.runs.append(names)
+        self.seconds += 1
+        began = self.seconds
+        self.seconds += 1
+        if on_it & self.lost:
+            return ChainJudged(run=effect.run, answers=(), started=began, ended=self.seconds, fault=LOST)
+        passed = not any(bad <= on_it for bad in self.red_sets) and not self.is_base_red
+        if self.flakes[names]:
+            self.flakes[names] -= 1
+            passed = not passed
+        answers = tuple(GateAnswer(gate=gate, passed=passed, message="no") for gate in effect.gates)
+        return ChainJudged(run=effect.run, answers=answers, started=began, ended=self.seconds)
+
+
+def queue_of(names: str, **rest: Any) -> Queue:
+    """Make a queue of workstreams of one ready patch and one gate on the merged result."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {"unit": {"run": "true", "on": ["landing"]}},
+            "workstreams": {name: {"tasks": {"t": {"patch": "x"}}, "critical": False} for name in names},
+        }
+    )
+    return Queue(plan, {}, seed=0, **rest)
+
+
+def states(core: Core) -> dict[str, str]:
+    """Return which workstreams landed, and why the others did not."""
+    return {
+        ws.name: "landed" if ws.state is WorkstreamState.COMPLETED else str(ws.reason and ws.reason.code)
+        for ws in core.run.order
+    }
+
+
+def landed(core: Core) -> str:
+    """Return the workstreams on the target, in order."""
+    return core.run.tip.commit.removeprefix("base").replace("|", "")
+
+
+def test_what_is_right_lands_by_one_move_after_one_run() -> None:
+    """Eight workstreams, one run of the gates, one car."""
+    queue = queue_of("abcdefgh", workers=1)
+    core = queue.play()
+    assert landed(core) == "abcdefgh"
+    assert queue.cars == [tuple("abcdefgh")]
+    assert queue.runs == [tuple("abcdefgh")]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+@pytest.mark.parametrize("culprits", ["a", "d", "h", "bg", "abc", "abcdefgh"])
+def test_each_culprit_alone_is_refused(workers: int, culprits: str) -> None:
+    """The others land in their order, and each position of the target was tested as it is."""
+    queue = queue_of("abcdefgh", workers=workers, red_sets=[{name} for name in culprits])
+    core = queue.play()
+    assert states(core) == {name: "gate_failed" if name in culprits else "landed" for name in "abcdefgh"}
+    assert landed(core) == "".join(name for name in "abcdefgh" if name not in culprits)
+    tested = {"".join(names) for names in queue.runs}
+    on_target = ""
+    for car in queue.cars:
+        on_target += "".join(car)
+        assert any(on_target.endswith(names) and names.endswith(car[-1]) for names in tested)
+
+
+def test_two_that_fail_only_together_lose_the_second_alone() -> None:
+    """Each passes alone; the one that comes later is to blame, with what is ahead of it."""
+    queue = queue_of("abcdef", red_sets=[{"b", "e"}])
+    core = queue.play()
+    assert states(core)["e"] == "gate_failed"
+    assert landed(core) == "abcdf"
+
+
+def test_a_failure_that_a_second_run_does_not_confirm_refuses_nobody() -> None:
+    """Every chain fails once: all land."""
+    queue = queue_of("abcd", workers=2)
+    queue.flakes.update({tuple("abcd"[:length]): 1 for length in range(1, 5)})
+    core = queue.play()
+    assert landed(core) == "abcd"
+
+
+def test_a_red_target_blames_nobody() -> None:
+    """The gate fails without any workstream too: each ends with that reason, and nothing lands."""
+    core = queue_of("abc", is_base_red=True).play()
+    assert states(core) == dict.fromkeys("abc", "base_red")
+    assert landed(core) == ""
+
+
+def test_a_conflict_with_one_ahead_is_held_and_fails_when_that_has_landed() -> None:
+    """It is overtaken by those that conflict with nothing, and is refused by the target in the end."""
+    queue = queue_of("abcd", conflicting={("a", "b")})
+    core = queue.play()
+    assert states(core) == {"a": "landed", "b": "conflict", "c": "landed", "d": "landed"}
+
+
+def test_a_conflict_with_one_that_is_refused_is_none() -> None:
+    """What was in its way has left, so it lands."""
+    queue = queue_of("abc", conflicting={("a", "b")}, red_sets=[{"a"}])
+    core = queue.play()
+    assert states(core) == {"a": "gate_failed", "b": "landed", "c": "landed"}
+
+
+def test_what_cannot_be_judged_ends_that_alone() -> None:
+    """Chains with it cannot be judged either, so the others are tried without it, one at a time."""
+    queue = queue_of("abcd", lost={"c"})
+    core = queue.play()
+    assert states(core) == {"a": "landed", "b": "landed", "c": "internal_fault", "d": "landed"}
+    assert landed(core) == "abd"
+
+
+def test_what_no_checkout_can_hold_keeps_no_other_from_landing() -> None:
+    """A car with it does not land; its members are tried one at a time."""
+    queue = queue_of("abcd", unlandable={"b"})
+    core = queue.play()
+    assert states(core) == {"a": "landed", "b": "internal_fault", "c": "landed", "d": "landed"}
+
+
+def test_others_move_the_target() -> None:
+    """The queue is built again on what the target holds, and lands whole."""
+    queue = queue_of("abcd")
+    queue.moved = 3
+    core = queue.play()
+    assert landed(core) == "abcd"
+
+
+@pytest.mark.parametrize(("proof", "cars"), [(Proof.COMMIT, 4), (Proof.LATER, 4), (Proof.REF, 1)])
+def test_the_proof_decides_which_positions_the_target_has(proof: Proof, cars: int) -> None:
+    """One for each workstream, or one for all; only `commit` tests each of them."""
+    queue = queue_of("abcd", workers=1, proof=proof)
+    core = queue.play()
+    assert landed(core) == "abcd"
+    assert len(queue.cars) == cars
+    assert len(queue.runs) == (4 if proof is Proof.COMMIT else 1)
+
+
+def test_gates_of_one_workstream_are_not_asked_of_another_that_lands_after_it() -> None:
+    """`c` breaks a gate that only `a` has: it lands if that has landed, as it would have one by one."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {name: {"run": "true", "on": ["landing"]} for name in ("unit", "lint")},
+            "workstreams": {
+                "a": {"tasks": {"t": {"patch": "x"}}, "gates": ["unit", "lint"]},
+                "b": {"tasks": {"t": {"patch": "x"}}, "gates": ["unit"]},
+                "c": {"tasks": {"t": {"patch": "x"}}, "gates": ["unit"]},
+            },
+        }
+    )
+
+    class Breaking(Queue):
+        def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:
+            assert core
+            self.seconds += 1
+            is_broken = "c" in effect.tip.commit.split("|")
+            answers = tuple(
+                GateAnswer(gate=gate, passed=not (is_broken and gate == "lint"), message="no")
+                for gate in effect.gates
+            )
+            return ChainJudged(run=effect.run, answers=answers, started=self.seconds, ended=self.seconds)
+
+    core = Breaking(plan, {}, seed=0).play()
+    assert states(core) == {"a": "landed", "b": "landed", "c": "landed"}
+
+
+# -- gates that are deferred ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Deferred(Queue):
+    """A queue whose workstreams have several ready patches, some of which make the gates fail."""
+
+    bad_patches: set[str] = field(default_factory=set)
+    judged: list[str] = field(default_factory=list)
+
+    def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+        """Answer, and note which patches were judged by themselves."""
+        if isinstance(effect, JudgePatch):
+            self.judged.append(core.task(effect.task).label)
+        return super().answer(core, effect)
+
+    def is_red(self, tip: Tip, prefix: str = "") -> bool:
+        """Tell whether a tree has a bad patch."""
+        labels = re.split(r"[+|]", tip.tree)
+        return any(label in self.bad_patches and label.startswith(prefix) for label in labels)
+
+    def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:
+        names = {core.workstream(ws_id).name for ws_id in effect.workstreams}
+        on_it = [
+            car.item.label
+            for ws in core.run.order
+            if ws.name in names and ws.lane is not None
+            for car in ws.lane.chain
+        ]
+        self.red_sets = [{"base"}] if self.bad_patches & {*on_it} else []
+        return super()._judge(core, effect)
+
+
+def deferred(tasks: dict[str, Any], **rest: Any) -> Deferred:
+    """Make a queue of two workstreams: `a` with some tasks, and `b` with a patch."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {"unit": {"run": "true"}},
+            "workstreams": {"a": {"tasks": tasks}, "b": {"tasks": {"t": {"patch": "x"}}}},
+        }
+    )
+    return Deferred(plan, {}, seed=0, **rest)
+
+
+THREE = {name: {"patch": "x"} for name in ("t1", "t2", "t3")}
+
+
+def test_a_green_workstream_costs_one_run_whatever_its_patches() -> None:
+    """No patch is judged by itself; all are verified and committed with the merged result."""
+    queue = deferred(THREE, workers=1)
+    core = queue.play()
+    assert queue.judged == []
+    assert queue.runs == [("a", "b")]
+    assert {(str(task.state), str(task.require_patch().state)) for task in core.tasks} == {
+        ("completed", "committed")
+    }
+
+
+def test_a_critical_culprit_is_named_and_ends_its_workstream() -> None:
+    """Its own lane is asked; the other workstream lands."""
+    queue = deferred(THREE, bad_patches={"a/t2"})
+    core = queue.play()
+    assert states(core) == {"a": "gate_failed", "b": "landed"}
+    assert {*queue.judged} >= {"a/t1", "a/t2"}
+    ended = {task.label: str(task.require_patch().state) for task in core.tasks}
+    assert ended == {"a/t1": "dropped", "a/t2": "quarantined", "a/t3": "dropped", "b/t": "committed"}
+
+
+def test_a_culprit_that_is_not_critical_is_passed_over() -> None:
+    """The rest of its workstream lands."""
+    queue = deferred(THREE | {"t2": {"patch": "x", "critical": False}}, bad_patches={"a/t2"})
+    core = queue.play()
+    assert states(core) == {"a": "landed", "b": "landed"}
+    ended = {task.label: str(task.require_patch().state) for task in core.tasks}
+    assert ended == {"a/t1": "committed", "a/t2": "quarantined", "a/t3": "committed", "b/t": "committed"}
+
+
+def test_a_workstream_that_is_refused_is_judged_by_itself_and_holds_up_no_other() -> None:
+    """Its patch is named; the others have landed before that."""
+    queue = deferred({"t1": {"patch": "x"}}, bad_patches={"a/t1"})
+    core = queue.play()
+    assert states(core) == {"a": "gate_failed", "b": "landed"}
+    assert queue.judged == ["a/t1"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "task"),
+    [({"on": ["task", "landing"]}, {}), ({}, {"gates": ["unit"]}), ({"on": ["landing"]}, {})],
+)
+def test_a_plan_may_ask_for_each_patch(gate: dict[str, Any], task: dict[str, Any]) -> None:
+    """By the gate's `on`, or by a list of a task; where no gate is asked of patches, nothing is deferred."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {"unit": {"run": "true"} | gate},
+            "workstreams": {"a": {"tasks": {"t": {"patch": "x"} | task}}},
+        }
+    )
+    queue = Deferred(plan, {}, seed=0)
+    core = queue.play()
+    assert states(core) == {"a": "landed"}
+    assert queue.judged == ([] if gate == {"on": ["landing"]} else ["a/t"])
