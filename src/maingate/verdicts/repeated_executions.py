@@ -150,7 +150,7 @@ class GateExecutions:
                 flaky = failures > 0 or has_failed
                 return Ended(end=end, attempts=failures + 1, has_clashed=clashed, is_flaky=flaky)
             failures += 1
-            confirmations = 0 if once else int(self._confirm)
+            confirmations = 0 if once or subject.is_confirmed else int(self._confirm)
             if failures > max(self._definitions[row.name].retries, confirmations):
                 return Ended(end=end, attempts=failures, has_clashed=clashed)
             clashed = clashed or end.had_company

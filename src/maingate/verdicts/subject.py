@@ -13,9 +13,11 @@ class JudgedSubject:
         label: Its name for people, such as ``parser/drop-regex``.
         patch_id: None for a merged result.
         is_urgent: Whether its gates go before those of trees that are tested ahead.
+        is_confirmed: Whether a failure is sure by what is known already.
     """
 
     label: str
     workstream_id: WorkstreamId
     patch_id: PatchId | None = None
     is_urgent: bool = False
+    is_confirmed: bool = False

@@ -139,7 +139,11 @@ class ApplyPatches:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgePatch:
-    """Run the task's gates on ``tip``, its patch applied to ``onto``, in a workstream that has a base."""
+    """Run the task's gates on ``tip``, its patch applied to ``onto``, in a workstream that has a base.
+
+    Args:
+        is_confirmed: Whether a failure needs no other run, because the merged result has failed so often.
+    """
 
     input: TaskInput
     patch: PatchId | None
@@ -147,6 +151,7 @@ class JudgePatch:
     tip: Tip
     onto: Tip
     base: Tip
+    is_confirmed: bool = False
 
     @property
     def task(self) -> TaskId:

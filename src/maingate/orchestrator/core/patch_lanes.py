@@ -146,13 +146,19 @@ class Lanes:
             about = {"first": first.id, "place": first.place + 1}
             self._turn.hold(workstream.id, HoldCode.PARTS, about)
 
-    def judge_each(self, workstream: WorkstreamNode) -> None:
-        """Judge each applied patch by itself from now on, where that was deferred."""
+    def judge_each(self, workstream: WorkstreamNode, *, is_confirmed: bool = False) -> None:
+        """Judge each applied patch by itself from now on, where that was deferred.
+
+        Args:
+            workstream: The workstream.
+            is_confirmed: Whether their merged result has failed, confirmed, so that a failure needs no other.
+        """
         if workstream.defers_gates and workstream.lane is not None:
             workstream.defers_gates = False
+            is_only = len(workstream.lane.chain) == 1  # of several, a flake could name the wrong one
             for car in workstream.lane.chain:
                 if car.item.gates:
-                    self._judge(car)
+                    self._judge(car, is_confirmed=is_confirmed and is_only)
 
     def settle_all(self, workstream: WorkstreamNode) -> None:
         """Settle all applied patches of a workstream: the gates have passed on its merged result."""
@@ -185,12 +191,20 @@ class Lanes:
         )
         return commit
 
-    def _judge(self, car: Car[TaskNode]) -> None:
+    def _judge(self, car: Car[TaskNode], *, is_confirmed: bool = False) -> None:
         task = car.item
         patch = task.patch.id if task.patch else None
         base = task.workstream.base or self._turn.run.base
         self._turn.speculate(
-            JudgePatch(input=task.input, patch=patch, gates=task.gates, tip=car.tip, onto=car.onto, base=base)
+            JudgePatch(
+                input=task.input,
+                patch=patch,
+                gates=task.gates,
+                tip=car.tip,
+                onto=car.onto,
+                base=base,
+                is_confirmed=is_confirmed,
+            )
         )
 
     # -- the front -------------------------------------------------------------------------------------------

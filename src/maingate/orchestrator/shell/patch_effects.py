@@ -182,7 +182,12 @@ class PatchEffects:
     async def judge(self, effect: JudgePatch) -> PatchJudged | None:
         """Run a task's gates on its patch's commit; return None when that is not wanted any more."""
         task = effect.input
-        subject = JudgedSubject(label=task.label, workstream_id=task.workstream, patch_id=effect.patch)
+        subject = JudgedSubject(
+            label=task.label,
+            workstream_id=task.workstream,
+            patch_id=effect.patch,
+            is_confirmed=effect.is_confirmed,
+        )
         self._unwanted.discard(effect.tip.commit)
         tip, onto = await self._seen(effect)
         if effect.tip.commit in self._unwanted:

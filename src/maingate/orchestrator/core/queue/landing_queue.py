@@ -141,6 +141,8 @@ class LandingQueue:
         self._car: LandingCar | None = None
         self._held: dict[WorkstreamId, WorkstreamId] = {}
         self._conflicts: dict[str, set[str]] = {}
+        self._untried: dict[WorkstreamId, WorkstreamNode] = {}
+        self._refusals: dict[str, Reason] = {}
         self._is_narrow = False
         self._blamed, self._landed, self._foreign_moves = 0, 0, 0
         self._deferred: dict[WorkstreamId, list[Request]] = {}
@@ -177,7 +179,14 @@ class LandingQueue:
         self._deferred.setdefault(workstream.id, []).append(request)
 
     def board(self, workstream: WorkstreamNode) -> None:
-        """Add a workstream to those on board, because its tasks are done."""
+        """Add a workstream to those on board, because its tasks are done.
+
+        One that was refused, and whose patches have all passed by themselves, is refused with what is ahead.
+        """
+        reason = self._refusals.pop(_item(workstream), None) if workstream.lane is not None else None
+        if reason is not None:
+            self._fail(workstream, reason, blames=True)
+            return
         self._board.put(workstream)
         self.changed()
 
@@ -222,9 +231,11 @@ class LandingQueue:
 
     def _go_on(self, on_board: Sequence[WorkstreamNode]) -> bool:
         """Take the steps of the train; return whether a workstream was refused."""
+        self._try_again()
+        members = [workstream for workstream in on_board if workstream.id not in self._untried]
         while True:
-            plan = self._plan(on_board)
-            if self._refuse(plan, on_board):
+            plan = self._plan(members)
+            if self._refuse(plan, members):
                 return True
             if not self._follow(plan):
                 return False
@@ -265,11 +276,11 @@ class LandingQueue:
             conflicts=frozenset(self._conflicts.get(_item(workstream), ())),
         )
 
-    def _refuse(self, plan: TrainPlan, on_board: Sequence[WorkstreamNode]) -> bool:
+    def _refuse(self, plan: TrainPlan, members: Sequence[WorkstreamNode]) -> bool:
         """Fail the workstream that is to blame, or the first one while no workstream can be proven."""
         if plan.blame is None and plan.pause is None:
             return False
-        workstream = on_board[0]
+        workstream = members[0]
         suspect = self._facts.root.then(_item(workstream))
         base = self._head.commit if self._head is not None else ""
         judgement = self._answers.judgement(suspect, label=_label([workstream.name]), base=base)
@@ -369,6 +380,19 @@ class LandingQueue:
         elif not members[0].has_ended:
             self._fail(members[0], fault, blames=False)
 
+    # -- conflicts -------------------------------------------------------------------------------------------
+
+    def _try_again(self) -> None:
+        """Merge a workstream onto the target alone that conflicted with one which has landed.
+
+        It most likely conflicts with the target, and chains behind it would be built and tested for nothing.
+        """
+        workstream = next(iter(self._untried.values()), None)
+        if workstream is None or self._build is not None or self._head is None:
+            return
+        chain = self._facts.root.then(_item(workstream))
+        self._start_build([chain], [], self._head)
+
     # -- chains ----------------------------------------------------------------------------------------------
 
     def _members(self, path: Sequence[CandidateChain]) -> list[WorkstreamNode]:
@@ -418,7 +442,11 @@ class LandingQueue:
         self.changed()
         for chain, candidate in zip(build.chains, event.candidates, strict=False):
             self._chains.put(chain, candidate)
-        if event.refused is not None and build.head == self._head:
+        if build.head != self._head:
+            return
+        for workstream in self._members(build.chains):
+            self._untried.pop(workstream.id, None)
+        if event.refused is not None:
             self._not_built(event.refused)
 
     def _not_built(self, refused: LinkRefused) -> None:
@@ -500,6 +528,7 @@ class LandingQueue:
             return
         self._car, self._head = None, car.candidates[-1].tip
         self._turn.run.tip = self._head
+        self._note_untried(car)
         for member, candidate, intent in zip(car.members, car.candidates, car.intents, strict=True):
             self._book(member, intent, candidate.tip)
         self._facts.landed(car.chain)
@@ -509,6 +538,14 @@ class LandingQueue:
         self._is_narrow = False
         if not self._has_one_set_of_gates:
             self._forget_answers_not_asked(car.chain)
+
+    def _note_untried(self, car: LandingCar) -> None:
+        """Note the workstreams that could not be merged onto one that has landed now."""
+        landed = {_item(member) for member in car.members}
+        for item, others in self._conflicts.items():
+            if landed & others:
+                workstream = self._turn.workstreams[_id_of(item)]
+                self._untried[workstream.id] = workstream
 
     def _forget_answers_not_asked(self, root: CandidateChain) -> None:
         """Forget what gates said of chains that only workstreams on the target had asked them for."""
@@ -629,10 +666,12 @@ class LandingQueue:
         """Fail a workstream whose merged result cannot land, and end its patches.
 
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
-        blame is named; if all pass, the workstream comes on board again, and what is known of it counts.
+        blame is named; if all pass, the workstream is refused when it comes on board again (`board`).
         """
         if workstream.defers_gates:
-            self._lanes.judge_each(workstream)
+            self._refusals |= {_item(workstream): reason} if blames else {}
+            self._untried.pop(workstream.id, None)
+            self._lanes.judge_each(workstream, is_confirmed=blames)
             self.changed()
             return
         self._abandon_intent(workstream)
@@ -649,6 +688,7 @@ class LandingQueue:
 
     def _leave(self, workstream: WorkstreamNode) -> None:
         """Forget a workstream that leaves the queue, as far as others are concerned by it."""
+        self._untried.pop(workstream.id, None)
         if workstream.lane is not None:
             item = _item(workstream)
             self._conflicts.pop(item, None)
