@@ -30,6 +30,14 @@ def lands_as_it_is(repository: Repository, commit: str, *, tree: str, onto: str)
         return False
 
 
+def is_tree_of(repository: Repository, commit: str | None, tree: str) -> bool:
+    """Return whether git itself made a tree in a commit: a patch that gives it need not be applied by git."""
+    try:
+        return commit is not None and repository.tree_of(commit) == tree
+    except GitError:  # it was removed, or is no commit
+        return False
+
+
 def change_of(repository: Repository, commit: str) -> tuple[str, str]:
     """Return the trees before and after the change of a commit, or else of the newest before it with one.
 

@@ -14,7 +14,7 @@ from typing import Final
 from maingate.errors import PatchFolderError, UnreadablePatchError
 from maingate.git.commit_again import commit_again
 from maingate.git.filter_drivers import NONE, FilterDrivers
-from maingate.git.own_commits import lands_as_it_is
+from maingate.git.own_commits import is_tree_of, lands_as_it_is
 from maingate.git.repository import Blob, Repository, Signature
 from maingate.git.stored_content import raw_paths
 from maingate.git.trees import SYMLINK_MODE
@@ -196,9 +196,11 @@ class Executor:
 
     def _apply_one(self, patch: Piece, tree: str, history: Preimages) -> Applied | NotApplied:
         fixes_endings = patch.order.fixes_endings
-        if self._is_trial and not fixes_endings:
+        if (self._is_trial or patch.commit is not None) and not fixes_endings:
             read = read_exactly(self._repository, tree, patch.intake)
-            if read is not None:
+            if read is not None and (
+                self._is_trial or is_tree_of(self._repository, patch.commit, read[0].tree)
+            ):
                 return read[0]
         return apply_patch(self._repository, tree, patch.intake, history=history, fixes_endings=fixes_endings)
 
