@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.schema import tables
 from maingate.db.sql.statements import marks, rows_of
-from maingate.reasons import NOT_RUN, Reason
+from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.state.gate import GateState
 from maingate.state.steps.step import Context
 
@@ -66,6 +66,11 @@ class GateRow(EntityRow):
     def is_lost(self) -> bool:
         """Return whether it failed only on record, because its worker or its run was ended."""
         return self.state is GateState.FAILED and self.fault in NOT_RUN
+
+    @property
+    def is_not_needed(self) -> bool:
+        """Return whether it was stopped because its answer was not needed any more."""
+        return self.fault == ReasonCode.CANCELLED and self.reason is not None
 
 
 ROWS: Final = Entities(tables.gates, GateRow)

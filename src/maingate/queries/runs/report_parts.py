@@ -13,7 +13,7 @@ from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.events import iso_millis
-from maingate.reasons import Reason, ReasonCode
+from maingate.reasons import Reason
 from maingate.state.gate import GateState
 
 Json = dict[str, Any]
@@ -70,7 +70,7 @@ def gates_json(rows: Iterable[GateRow], evidence: Iterable[Evidence]) -> Json:
     One that was stopped, because its answer was not needed any more, is no execution of a gate.
     """
     ends = (GateState.PASSED, GateState.FAILED)
-    ended = [row for row in rows if row.state in ends and row.fault != ReasonCode.CANCELLED]
+    ended = [row for row in rows if row.state in ends and not row.is_not_needed]
     lost = sum(row.is_lost for row in ended)
     return gate_counts_json(
         GateCount(

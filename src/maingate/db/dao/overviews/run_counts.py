@@ -41,16 +41,16 @@ def tasks_by_state(connection: Connection, run_id: str) -> Mapping[str, Mapping[
 
 def ended_gates(connection: Connection, run_id: str) -> GateCount:
     """Count the ended executions of a run's gates."""
-    sql = (
-        "SELECT state, fault, is_flaky, count(*) FROM gates WHERE run_id = ? GROUP BY state, fault, is_flaky"
-    )
+    columns = "state, fault, reason IS NULL, is_flaky"
+    sql = f"SELECT {columns}, count(*) FROM gates WHERE run_id = ? GROUP BY {columns}"
     counted: Counter[str] = Counter()
-    for state, fault, is_flaky, count in rows_of(connection, sql, (run_id,)):
+    for state, fault, is_unexplained, is_flaky, count in rows_of(connection, sql, (run_id,)):
         if state not in {GateState.PASSED, GateState.FAILED}:
             continue
-        if fault != ReasonCode.CANCELLED:  # it was stopped because its answer was not needed any more
-            is_lost = state == GateState.FAILED and fault in NOT_RUN
-            counted["lost" if is_lost else str(state)] += count
+        if fault == ReasonCode.CANCELLED and not is_unexplained:
+            continue  # it was stopped because its answer was not needed any more
+        is_lost = state == GateState.FAILED and fault in NOT_RUN
+        counted["lost" if is_lost else str(state)] += count
         counted["flaky"] += count if is_flaky else 0
     return GateCount(
         passed=counted[GateState.PASSED],
