@@ -216,6 +216,28 @@ def test_a_squashed_commit_names_all_who_wrote_it(base: GitRepo) -> None:
     assert told == ["Ada <ada@example.org>", "Bob <bob@example.org>", "Eve <e@x.org>"]
 
 
+def test_a_squashed_commit_keeps_bodies_and_trailers(base: GitRepo) -> None:
+    """What its commits say is said by it, each trailer once; the person who commits is no co-author."""
+    base.git("config", "user.name", "Ada")
+    base.git("config", "user.email", "ada@example.org")
+    diff = {name: base.diff_of({f"{name}.txt": f"{name}\n"}) for name in "xy"}
+    tasks = {
+        "x": {"patch": "x", "message": "one\n\nBecause.\n\nFixes: #1\n", "author": "Bob <bob@example.org>"},
+        "y": {
+            "patch": "y",
+            "message": "two\n\nFixes: #1\nReviewed-by: Eve <e@x.org>\n",
+            "author": "Ada <ada@example.org>",
+        },
+    }
+    streams = {"w": {"title": "Both", "tasks": tasks}}
+    assert land(base, diff, workstreams=streams, landing="squash").state == "succeeded"
+    said = base.git("log", "-1", "--format=%B", "main")
+    assert said.startswith("Both\n\n* one\n\nBecause.\n\n* two\n\nFixes: #1\nReviewed-by: Eve <e@x.org>\n")
+    assert base.git("log", "-1", "--format=%an|%(trailers:key=Co-authored-by,valueonly)", "main").strip() == (
+        "Ada|Bob <bob@example.org>"
+    )
+
+
 def test_a_squashed_commit_of_one_author_is_theirs(base: GitRepo) -> None:
     """Then no trailer says so again, also when a message names them."""
     diff = {name: base.diff_of({f"{name}.txt": f"{name}\n"}) for name in "xy"}

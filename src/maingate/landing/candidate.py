@@ -22,6 +22,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.wording import listed
 
 _CO_AUTHOR: Final = re.compile(rb"^Co-authored-by: *(\S[^\r\n]*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_TRAILER: Final = re.compile(rb"([A-Za-z][A-Za-z0-9-]*): +(\S.*)")
 _OURS: Final = f"<{MAINGATE_MAIL}>".encode()
 
 
@@ -57,7 +58,7 @@ def build(
     else:
         tree, settled, commits = landing.settled.tree, landing.settled.commit, dict(landing.commits)
         if onto.commit != landing.base.commit:
-            merged = merge_commits(repository, ours=onto.commit, theirs=settled)
+            merged = merge_commits(repository, ours=onto.commit, theirs=settled, into=target)
             if isinstance(merged, MergeConflict):
                 return _conflict(landing, merged.paths, onto)
             if strayed := _strayed(repository, landing, onto, merged):
@@ -142,13 +143,18 @@ def _squashed(
 ) -> Candidate:
     made = [repository.read_commit(commit) for _, commit in landing.commits]
     messages, authors = [each.message for each in made], [each.author for each in made]
+    own = repository.commit_rules.committer(at).as_bytes().rsplit(b" ", 2)[0]
     head = repository.commit(
         tree=tree,
         parents=[onto.commit],
         message=_squash_message(landing, messages),
         author=_only_author(authors, at),
         date=at,
-        trailers=[*_co_authors(messages, authors), *_trailers(landing, run_id)],
+        trailers=[
+            *_kept_trailers(messages),
+            *_co_authors(messages, authors, own),
+            *_trailers(landing, run_id),
+        ],
     )
     commits = {patch_id: head for patch_id, _ in landing.commits}
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
@@ -170,8 +176,28 @@ def _rebased(repository: Repository, landing: LandingInput, onto: Tip, at: datet
 def _squash_message(landing: LandingInput, messages: Sequence[bytes]) -> bytes:
     if len(messages) == 1:
         return messages[0]
-    subjects = [b"* " + (message.split(b"\n", 1)[0] or b"(no subject)") for message in messages]
-    return (landing.title or landing.name).encode() + b"\n\n" + b"\n".join(subjects)
+    title = (landing.title or landing.name).encode()
+    texts = [_without_trailers(message)[0] for message in messages]
+    between = b"\n\n" if any(b"\n" in text for text in texts) else b"\n"
+    return title + b"\n\n" + between.join(b"* " + (text or b"(no subject)") for text in texts)
+
+
+def _without_trailers(message: bytes) -> tuple[bytes, list[tuple[str, str]]]:
+    """Return a message without the trailers in its last paragraph, and those that are not Maingate's."""
+    text, _, last = message.rstrip().rpartition(b"\n\n")
+    found = [_TRAILER.fullmatch(line) for line in last.split(b"\n")]
+    if not text or not all(found):
+        return message.rstrip(), []
+    pairs = [(each[1].decode(), each[2].decode(errors="replace")) for each in found if each is not None]
+    return text.rstrip(), [(key, value) for key, value in pairs if not key.startswith("Maingate-")]
+
+
+def _kept_trailers(messages: Sequence[bytes]) -> list[tuple[str, str]]:
+    """Return the trailers of several messages, each once, without the co-authors, who are named apart."""
+    if len(messages) == 1:
+        return []  # its own message has them
+    every = [pair for message in messages for pair in _without_trailers(message)[1]]
+    return [pair for pair in dict.fromkeys(every) if pair[0].lower() != "co-authored-by"]
 
 
 def _only_author(authors: Sequence[bytes], at: datetime) -> Signature | None:
@@ -183,15 +209,22 @@ def _only_author(authors: Sequence[bytes], at: datetime) -> Signature | None:
     return Signature.parse(ident, f"{when} {zone}") if len(authors) == 1 else Signature.parse(ident, at)
 
 
-def _co_authors(messages: Sequence[bytes], authors: Sequence[bytes]) -> list[tuple[str, str]]:
-    """Return a trailer for each person whose work is in a squashed commit, besides its author."""
+def _co_authors(messages: Sequence[bytes], authors: Sequence[bytes], own: bytes) -> list[tuple[str, str]]:
+    """Return a trailer for each person whose work is in a squashed commit, besides its author.
+
+    Args:
+        messages: The messages of the commits.
+        authors: Their authors.
+        own: Name and address of the committer, who is the author of the work of several.
+    """
     if len(messages) == 1:
         return []  # its own message has them
     names = dict.fromkeys(author.rsplit(b" ", 2)[0] for author in authors)
     wrote = names if len(names) > 1 else {}
     told = dict.fromkeys(found for message in messages for found in _CO_AUTHOR.findall(message))
     people = [name for name in {**wrote, **told} if name in wrote or name not in names]
-    return [("Co-authored-by", name.decode(errors="replace")) for name in people if _OURS not in name]
+    others = [name for name in people if _OURS not in name and not (wrote and name == own)]
+    return [("Co-authored-by", name.decode(errors="replace")) for name in others]
 
 
 def _trailers(landing: LandingInput, run_id: RunId) -> list[tuple[str, str]]:
