@@ -7,12 +7,13 @@ is the one its own patches were proved on.
 
 import re
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final
 
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.git.commits import commit_content
-from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
+from maingate.git.merge import MergeConflict, RebaseConflict, Rebased, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, GitEntry, Repository, Signature
 from maingate.ids import RunId
 from maingate.patches.policy.unsafe_paths import is_settings
@@ -167,10 +168,29 @@ def _rebased(repository: Repository, landing: LandingInput, onto: Tip, at: datet
     if isinstance(moved, RebaseConflict):
         return _conflict(landing, moved.paths, onto)
     now = dict(moved.commits)
+    if strayed := _strayed_again(repository, moved, onto.commit):
+        return _conflict(landing, strayed, onto)
     commits = {patch_id: now[commit] for patch_id, commit in landing.commits}
     return Candidate(
         onto=onto, tip=Tip(commit=moved.head, tree=repository.tree_of(moved.head)), commits=commits
     )
+
+
+def _strayed_again(repository: Repository, moved: Rebased, onto: str) -> Sequence[bytes]:
+    """List the paths that a commit changes since it was made again, and that it did not change before."""
+    strayed: set[bytes] = set()
+    before = onto
+    for old, new in moved.commits:
+        if new not in (old, before):  # neither kept nor left out
+            strayed |= _changed_by(repository, new) - _changed_by(repository, old)
+        before = new
+    return sorted(strayed)
+
+
+def _changed_by(repository: Repository, commit: str) -> AbstractSet[bytes]:
+    made = repository.read_commit(commit)
+    before = repository.tree_of(made.parents[0]) if made.parents else None
+    return repository.changed_paths(before, made.tree).keys()
 
 
 def _squash_message(landing: LandingInput, messages: Sequence[bytes]) -> bytes:
