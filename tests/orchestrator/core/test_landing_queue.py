@@ -378,3 +378,74 @@ def test_a_plan_may_ask_for_each_patch(gate: dict[str, Any], task: dict[str, Any
     core = queue.play()
     assert states(core) == {"a": "landed"}
     assert queue.judged == ([] if gate == {"on": ["landing"]} else ["a/t"])
+
+
+# -- several gates -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Gates(Queue):
+    """A queue whose gates answer each by itself.
+
+    Args:
+        first: Gates that fail when they run for the first time, whatever they run on.
+        broken: Gates that each workstream fails; without a name, the target does.
+    """
+
+    first: set[str] = field(default_factory=set)
+    broken: dict[str, set[str]] = field(default_factory=dict)
+
+    def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:
+        self.runs.append(tuple(core.workstream(ws_id).name for ws_id in effect.workstreams))
+        on_it = {"", *effect.tip.commit.split("|")}
+        red = {gate for name in on_it for gate in self.broken.get(name, ())}
+        answers: list[GateAnswer] = []
+        for gate in effect.gates:
+            is_blocked = any(not each.passed and each.gate in self.plan.gates[gate].needs for each in answers)
+            passed = not is_blocked and gate not in red | self.first
+            self.first -= set() if is_blocked else {gate}
+            answers.append(GateAnswer(gate=gate, passed=passed, is_blocked=is_blocked, message="no"))
+        self.seconds += 1
+        return ChainJudged(
+            run=effect.run, answers=tuple(answers), started=self.seconds - 1, ended=self.seconds
+        )
+
+
+def gates_of(gates: dict[str, Any], workstreams: dict[str, list[str]], **rest: Any) -> Gates:
+    """Make a queue of workstreams that each have some gates on their merged result."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {name: {"run": "true", "on": ["landing"]} | gate for name, gate in gates.items()},
+            "workstreams": {
+                name: {"tasks": {"t": {"patch": "x"}}, "gates": names, "critical": False}
+                for name, names in workstreams.items()
+            },
+        }
+    )
+    return Gates(plan, {}, seed=0, **rest)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_gate_that_failed_once_is_not_confirmed_by_another_that_fails_once(workers: int) -> None:
+    """The second run asks for `two`, which had waited for `one`: its only failure is confirmed, too."""
+    queue = gates_of(
+        {"one": {}, "two": {"needs": ["one"]}}, {"a": ["one", "two"]}, first={"one", "two"}, workers=workers
+    )
+    assert states(queue.play()) == {"a": "landed"}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_a_target_that_is_red_in_one_gate_excuses_no_failure_in_another(workers: int) -> None:
+    """`a` is to blame for `one`; `b` fails `two` as the target does; `c` has neither trouble."""
+    queue = gates_of(
+        {"one": {}, "two": {}, "three": {}},
+        {"b": ["two"], "a": ["one"], "c": ["three"]},
+        broken={"a": {"one"}, "": {"two"}},
+        workers=workers,
+    )
+    core = queue.play()
+    assert states(core) == {"a": "gate_failed", "b": "base_red", "c": "landed"}
+    ends = {task.workstream.name: str(task.require_patch().state) for task in core.tasks}
+    assert ends == {"a": "quarantined", "b": "dropped", "c": "committed"}

@@ -9,7 +9,7 @@ from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.train.chains import CandidateChain
 from maingate.orchestrator.train.values import Purpose, WantedRun
 from maingate.plan.model import Plan
-from maingate.verdicts.blame import Case, GateAnswer, Judgement
+from maingate.verdicts.blame import Case, GateAnswer, Judgement, Opinion
 
 
 class ChainAnswers:
@@ -23,17 +23,34 @@ class ChainAnswers:
         self._plan = plan
         self._of: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._newest: dict[CandidateChain, dict[str, GateAnswer]] = {}
+        self._ended: dict[CandidateChain, dict[str, float]] = {}
         self._red_on_base = frozenset(name for name, gate in plan.gates.items() if gate.red_on_base)
 
-    def add(self, chain: CandidateChain, answers: Iterable[GateAnswer]) -> None:
-        """Keep the answers of a run; a pass stays, whatever the gate said before or says later."""
+    def add(self, chain: CandidateChain, answers: Iterable[GateAnswer], *, ended: float) -> bool:
+        """Keep the answers of a run; a pass stays, whatever the gate said before or says later.
+
+        Args:
+            chain: The chain that was judged.
+            answers: The answers.
+            ended: When the run ended.
+
+        Returns:
+            Whether all failures of runs before are refuted: each gate that failed has passed by now.
+        """
+        failed = self._failures(chain)
         known = self._of.setdefault(chain, {})
-        newest = self._newest.setdefault(chain, {})
         for answer in answers:
-            newest[answer.gate] = answer
+            self._newest.setdefault(chain, {})[answer.gate] = answer
+            self._ended.setdefault(chain, {})[answer.gate] = ended
             before = known.get(answer.gate)
             if answer.passed or before is None or not before.passed:
                 known[answer.gate] = answer
+        return bool(failed) and all(known[gate].passed for gate in failed)
+
+    def _failures(self, chain: CandidateChain) -> Collection[str]:
+        """Return the gates that ran on a chain and failed, and never passed."""
+        answers = self._of.get(chain, {})
+        return [gate for gate, each in answers.items() if not each.passed and not each.is_blocked]
 
     def to_ask(self, wanted: WantedRun, workstreams: Iterable[WorkstreamNode]) -> tuple[str, ...]:
         """Return the gates of a run, each after those it needs.
@@ -59,6 +76,19 @@ class ChainAnswers:
             base: The commit of the chain before it.
         """
         return self._case(suspect, label=label, base=base).judgement()
+
+    def doubted(self, suspect: CandidateChain) -> Collection[str]:
+        """Return the gates that failed on a chain, and are to pass on the one before it."""
+        return self._case(suspect).doubted()
+
+    def is_base_open(self, suspect: CandidateChain, *, since: float) -> bool:
+        """Return whether a gate that failed on a chain has not answered on the one before since a moment."""
+        ended = self._ended.get(suspect.before, {}) if suspect.before is not None else {}
+        return any(gate not in ended or ended[gate] <= since for gate in self.doubted(suspect))
+
+    def blames(self, suspect: CandidateChain) -> bool:
+        """Return whether a chain fails for another reason than that the one before it does."""
+        return self._case(suspect).judgement().opinion is Opinion.FAILED
 
     def _case(self, suspect: CandidateChain, *, label: str = "", base: str = "") -> Case:
         before = self._newest.get(suspect.before, {}) if suspect.before is not None else {}
@@ -96,14 +126,21 @@ class ChainAnswers:
 
     def forget_others(self, root: CandidateChain) -> None:
         """Forget the answers about chains that do not begin at a root."""
-        for answers in (self._of, self._newest):
+        for answers in (self._of, self._newest, self._ended):
             for chain in not_under(root, answers):
                 del answers[chain]
+
+    def forget_last(self, item: str) -> None:
+        """Forget the answers about chains that end with an item, which has left."""
+        for chain in [chain for chain in self._of if chain.item == item]:
+            for answers in (self._of, self._newest, self._ended):
+                answers.pop(chain, None)
 
     def keep(self, chain: CandidateChain, gates: Collection[str]) -> None:
         """Forget what other gates said of a chain."""
         for answers in (self._of, self._newest):
             answers[chain] = {gate: each for gate, each in answers[chain].items() if gate in gates}
+        self._ended[chain] = {gate: end for gate, end in self._ended[chain].items() if gate in gates}
 
     def failed_on(self, chain: CandidateChain) -> Collection[str]:
         """Return the gates that failed on a chain, and never passed."""

@@ -54,7 +54,7 @@ from maingate.orchestrator.train.values import Purpose, TrainItem, TrainPlan, Tr
 from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import workstreams as workstream_steps
-from maingate.verdicts.blame import Opinion
+from maingate.verdicts.blame import GateAnswer, Opinion
 from maingate.wording import listed
 
 LANDING_ATTEMPTS = 20
@@ -200,6 +200,7 @@ class LandingQueue:
             self._car = None
         if workstream.lane is not None:
             self._facts.left(_item(workstream))
+            self._answers.forget_last(_item(workstream))
         self._leave(workstream)
 
     def ended(self, workstream: WorkstreamNode) -> None:
@@ -235,6 +236,9 @@ class LandingQueue:
         members = [workstream for workstream in on_board if workstream.id not in self._untried]
         while True:
             plan = self._plan(members)
+            if self._has_open_question(plan, members):
+                self._facts.root.forget_runs()
+                continue
             if self._refuse(plan, members):
                 return True
             if not self._follow(plan):
@@ -276,17 +280,31 @@ class LandingQueue:
             conflicts=frozenset(self._conflicts.get(_item(workstream), ())),
         )
 
+    def _suspect(self, members: Sequence[WorkstreamNode]) -> CandidateChain:
+        """Return the target's head with the first workstream on it, the only one that may be refused."""
+        return self._facts.root.then(_item(members[0]))
+
+    def _has_open_question(self, plan: TrainPlan, members: Sequence[WorkstreamNode]) -> bool:
+        """Return whether the target's own answers, which are about to decide, are those of other gates."""
+        if plan.blame is None and plan.pause is None:
+            return False
+        suspect = self._suspect(members)
+        if plan.pause is not None:
+            return self._answers.blames(suspect)
+        since = suspect.first_failure if self._policy.confirms else float("-inf")
+        return self._answers.is_base_open(suspect, since=since)
+
     def _refuse(self, plan: TrainPlan, members: Sequence[WorkstreamNode]) -> bool:
         """Fail the workstream that is to blame, or the first one while no workstream can be proven."""
         if plan.blame is None and plan.pause is None:
             return False
         workstream = members[0]
-        suspect = self._facts.root.then(_item(workstream))
+        suspect = self._suspect(members)
         base = self._head.commit if self._head is not None else ""
         judgement = self._answers.judgement(suspect, label=_label([workstream.name]), base=base)
         reason = stated(judgement.reason, workstream.name)
         self._attach(workstream, suspect)
-        self._fail(workstream, reason, blames=plan.pause is None and judgement.opinion is Opinion.FAILED)
+        self._fail(workstream, reason, blames=judgement.opinion is Opinion.FAILED)
         return True
 
     def _attach(self, workstream: WorkstreamNode, suspect: CandidateChain) -> None:
@@ -360,13 +378,25 @@ class LandingQueue:
 
     def _record(self, wanted: WantedRun, event: ChainJudged) -> None:
         """Record the answers of the gates of those workstreams that a chain puts on the target."""
-        asked = self._asked_of(wanted.chain)
-        answers = [each for each in event.answers if each.gate in asked or wanted.purpose is Purpose.BASE]
-        if answers:
-            passed = all(answer.passed for answer in answers)
-            run = ChainRun(id=event.run, passed=passed, started=event.started, ended=event.ended)
-            self._answers.add(wanted.chain, answers)
-            self._facts.record(wanted, run)
+        chain, asked = wanted.chain, self._asked_of(wanted.chain)
+        is_base = wanted.purpose is Purpose.BASE
+        answers = [each for each in event.answers if each.gate in asked or is_base]
+        if not answers:
+            return
+        are_refuted = self._answers.add(chain, answers, ended=event.ended)
+        if are_refuted and not is_base:
+            chain.forget_runs()
+        passed = self._is_sound(chain, answers) if is_base else not self._answers.failed_on(chain)
+        run = ChainRun(id=event.run, passed=passed, started=event.started, ended=event.ended)
+        self._facts.record(wanted, run)
+
+    def _is_sound(self, base: CandidateChain, answers: Sequence[GateAnswer]) -> bool:
+        """Return whether a base passed what matters: the target, those gates that its suspect fails."""
+        members = [workstream for workstream in self._board.on_board if workstream.id not in self._untried]
+        if base is self._facts.root and members:
+            doubted = self._answers.doubted(self._suspect(members))
+            return all(answer.passed for answer in answers if answer.gate in doubted)
+        return all(answer.passed for answer in answers)
 
     def _asked_of(self, chain: CandidateChain) -> Collection[str]:
         return {gate for member in self._members(path_of(chain)) for gate in member.gates}
