@@ -20,8 +20,9 @@ from bench.trains.target import Target
 from maingate.orchestrator.train.chains import ChainRun
 from maingate.orchestrator.train.facts import TrainFacts, TrainState
 from maingate.orchestrator.train.planner import plan_train
-from maingate.orchestrator.train.values import SPECULATION, Proof, TrainItem, TrainPolicy, WantedRun
+from maingate.orchestrator.train.values import SPECULATION, TrainItem, TrainPolicy, WantedRun
 from maingate.orchestrator.train.virtual_clock import VirtualTrain
+from maingate.plan.choices import Proof
 
 CASES: Final = ("rounds64", "rounds256", "thresholds", "troubles", "step")
 RISKS: Final = (0.0, 0.02, 0.05, 0.1, 0.2)

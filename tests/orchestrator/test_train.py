@@ -5,7 +5,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maingate.orchestrator.train.values import Proof, TrainItem, TrainPolicy
+from maingate.orchestrator.train.values import TrainItem, TrainPolicy
+from maingate.plan.choices import Proof
 from support.train_world import TrainWorld
 
 RISKS = st.sampled_from((0.0, 0.02, 0.1, 0.45, 0.9, 1.0))

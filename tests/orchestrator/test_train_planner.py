@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -9,7 +10,7 @@ from maingate.orchestrator.train.chains import CandidateChain, ChainRun
 from maingate.orchestrator.train.facts import TrainFacts, TrainState
 from maingate.orchestrator.train.planner import plan_train
 from maingate.orchestrator.train.values import (
-    Proof,
+    SPECULATION,
     Purpose,
     TrainItem,
     TrainPause,
@@ -18,6 +19,8 @@ from maingate.orchestrator.train.values import (
     WantedRun,
     confirmations,
 )
+from maingate.plan.choices import Proof
+from maingate.settings import Settings
 
 TRUSTING = TrainPolicy(confirms=False, scouts=False)
 
@@ -283,3 +286,10 @@ def test_no_item_is_blamed_that_is_on_a_longer_chain_which_passed() -> None:
     assert (queue.plan().blame, queue.plan().land) == (None, ())
     queue.items[1] = replace(queue.items[1], may_land=True)
     assert names_of(queue.plan().land) == ["ab"]
+
+
+def test_each_speculation_of_the_settings_has_a_threshold() -> None:
+    """By the same names, from the one that starts most to the one that starts least."""
+    names = get_args(Settings.model_fields["speculation"].annotation)
+    assert list(SPECULATION) == [*names]
+    assert sorted(SPECULATION.values()) == [SPECULATION[name] for name in names]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from maingate.plan.choices import GateType, LandingStyle, TaskKind
+from maingate.plan.choices import GateType, LandingStyle, Proof, TaskKind
 from maingate.plan.model import Plan
 
 
@@ -21,9 +21,9 @@ def test_defaults() -> None:
     """Values that a plan does not state are as documented."""
     made = plan(ONE, gates={"g": {"run": "x"}})
     gate, task = made.gates["g"], made.workstreams["w"].tasks["t"]
-    assert (made.landing, made.strict, gate.type, gate.expect) == (
+    assert (made.landing, made.promise, gate.type, gate.expect) == (
         LandingStyle.MERGE,
-        True,
+        Proof.REF,
         GateType.UNIT,
         (0,),
     )

@@ -11,6 +11,7 @@ import pytest
 from maingate.errors import PlanError, SettingsError
 from maingate.plan.choices import LandingStyle
 from maingate.plan.loader import LoadedPlan, parse_plan
+from maingate.plan.model import Plan
 from maingate.plan.rules import without_inherited
 
 RULES = """\
@@ -115,6 +116,57 @@ def test_a_plan_may_not_loosen_a_required_gate(
     with pytest.raises(PlanError, match=rf"plan.yaml:\d+: gates.{gate}: .*would loosen.*{hint}") as refused:
         load(folder, gates={gate: stated})
     assert refused.value.problems[0].line is not None
+
+
+@pytest.mark.parametrize(
+    ("own", "plan", "promise"),
+    [
+        ("", {}, "ref"),
+        ("", {"proof": "later"}, "later"),
+        ("", {"proof": "commit"}, "commit"),
+        ("", {"strict": True}, "ref"),
+        ("", {"strict": False}, "later"),
+        ("", {"proof": "later", "strict": True}, "ref"),
+        ("later", {}, "later"),
+        ("later", {"proof": "ref"}, "ref"),
+        ("later", {"strict": True}, "ref"),
+        ("ref", {"proof": "ref"}, "ref"),
+        ("ref", {"strict": False}, "ref"),
+        ("ref", {"proof": "commit"}, "commit"),
+        ("commit", {}, "commit"),
+        ("commit", {"strict": True}, "commit"),
+        ("commit", {"strict": False}, "commit"),
+    ],
+)
+def test_the_tightest_proof_counts(folder: Path, own: str, plan: dict[str, Any], promise: str) -> None:
+    """A plan inherits the repository's and may tighten it; the older key `strict` never loosens it."""
+    (folder / "maingate.toml").write_text(f'proof = "{own}"\n' if own else "")
+    loaded = load(folder, **plan).plan
+    assert loaded.promise == promise
+    assert Plan.from_json(loaded.as_json()).promise == promise
+
+
+@pytest.mark.parametrize(
+    ("own", "plan", "faults"),
+    [
+        ("ref", {"proof": "later"}, ["plan.yaml:12: 'proof' would promise less than the repository does"]),
+        ("commit", {"proof": "ref"}, ["plan.yaml:12: 'proof' would promise less than the repository does"]),
+        ("always", {}, ["maingate.toml:1: 'always' is not a value for 'proof'"]),
+        ("always", {"proof": "commit"}, []),
+        ("ref", {"proof": "all"}, ["plan.yaml:12: 'all' is not a value for 'proof'"]),
+    ],
+)
+def test_a_proof_that_promises_less_or_is_none_is_refused(
+    folder: Path, own: str, plan: dict[str, Any], faults: list[str]
+) -> None:
+    """With the place, in the plan or in the settings."""
+    (folder / "maingate.toml").write_text(f'proof = "{own}"\n')
+    try:
+        load(folder, **plan)
+        told = []
+    except PlanError as error:
+        told = [f"{Path(each.file).name}:{each.line}: {each.message}" for each in error.problems]
+    assert told == faults
 
 
 def test_a_stored_plan_can_inherit_anew(folder: Path) -> None:

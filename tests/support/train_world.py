@@ -8,7 +8,8 @@ from random import Random
 from maingate.orchestrator.train.chains import ChainRun
 from maingate.orchestrator.train.facts import TrainFacts, TrainState
 from maingate.orchestrator.train.planner import plan_train
-from maingate.orchestrator.train.values import Proof, Purpose, TrainItem, TrainPlan, TrainPolicy, WantedRun
+from maingate.orchestrator.train.values import Purpose, TrainItem, TrainPlan, TrainPolicy, WantedRun
+from maingate.plan.choices import Proof
 
 MOST_EVENTS = 3_000
 """Events after which a train of a dozen items counts as one that never ends."""

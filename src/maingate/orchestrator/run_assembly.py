@@ -23,8 +23,9 @@ from maingate.orchestrator.shell.failed_effects import Attendant
 from maingate.orchestrator.shell.items_in_hand import InHand
 from maingate.orchestrator.shell.task_jobs import TaskJobs
 from maingate.orchestrator.shell.tool_runner import ToolRunner
-from maingate.orchestrator.train.values import TrainPolicy
+from maingate.orchestrator.train.values import SPECULATION, TrainPolicy
 from maingate.plan.choices import TaskKind
+from maingate.plan.model import Plan
 from maingate.recovery.retry_handler import RetryPolicy
 from maingate.state.steps.step import Head
 from maingate.workers.artifacts import Artifacts
@@ -98,7 +99,7 @@ def assemble(
     """
     threads = deps.parts.threads(deps.workers + 1, "patches")
     services = RunServices.of(deps, run.id, run.plan, heads=heads, told=hooks.committed, failed=hooks.failed)
-    limits = _limits(deps, services.roster.worker_id, is_only_asked=is_only_asked)
+    limits = _limits(deps, run.plan, services.roster.worker_id, is_only_asked=is_only_asked)
     core = Core(run, limits, now=deps.clock.now())
     dispatcher = _dispatcher(deps, run, services, threads, hooks)
     in_hand = InHand(deps.logs / f"{run.id}.in-hand")
@@ -121,7 +122,7 @@ def assemble(
     )
 
 
-def _limits(deps: Dependencies, worker_id: str, *, is_only_asked: bool) -> RunLimits:
+def _limits(deps: Dependencies, plan: Plan, worker_id: str, *, is_only_asked: bool) -> RunLimits:
     settings = deps.settings
     return RunLimits(
         worker_id=worker_id,
@@ -140,7 +141,11 @@ def _limits(deps: Dependencies, worker_id: str, *, is_only_asked: bool) -> RunLi
         breaker_threshold=settings.breaker_threshold,
         breaker_cooldown=settings.breaker_cooldown,
         budget_usd=deps.budget_usd,
-        train=TrainPolicy(confirms=settings.confirm_failures),
+        train=TrainPolicy(
+            proof=plan.promise,
+            theta=SPECULATION[settings.speculation],
+            confirms=settings.confirm_failures,
+        ),
         gate_runs=deps.workers,
         reviewers=settings.policy.reviewers or 0,
     )

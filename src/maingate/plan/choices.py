@@ -12,6 +12,24 @@ class LandingStyle(StrEnum):
     REBASE = "rebase"
 
 
+class Proof(StrEnum):
+    """The positions of the target that must have passed as they are; the tightest first."""
+
+    COMMIT = "commit"
+    """Each, and each patch by itself: workstreams land one at a time."""
+
+    REF = "ref"
+    """Each that the branch ever has: several workstreams land by one move."""
+
+    LATER = "later"
+    """A later one that passes vouches for those before it: several workstreams land, one move each."""
+
+    def is_looser_than(self, other: "Proof") -> bool:
+        """Return whether it promises less than another one."""
+        order = list(Proof)
+        return order.index(self) > order.index(other)
+
+
 class GateType(StrEnum):
     """The kinds of gates (docs/SPECIFICATION.md §2.3)."""
 

@@ -9,7 +9,15 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 
-from maingate.plan.choices import LandingStyle, Level, Overlap, SubmoduleDepth, TaskKind, Whitespace
+from maingate.plan.choices import (
+    LandingStyle,
+    Level,
+    Overlap,
+    Proof,
+    SubmoduleDepth,
+    TaskKind,
+    Whitespace,
+)
 from maingate.plan.definitions import GateDefinition, ToolDefinition
 from maingate.plan.fields import Author, Command, CommitId, Date, Dollars, PlanPart, Text, fault
 from maingate.plan.names import ANY_NAME, BranchName, Name
@@ -188,10 +196,15 @@ class Plan(PlanPart):
     landing: LandingStyle = Field(
         default=LandingStyle.MERGE, description="One merge commit, one squashed commit, or a linear history."
     )
-    strict: StrictBool = Field(
-        default=True,
-        description="Every landed state was tested as it is; false lets a later one vouch for earlier ones. "
-        "No difference while workstreams are proved one by one, as they are.",
+    proof: Proof | None = Field(
+        default=None,
+        description="The states of the target that are tested as they are: `commit`, each, and each patch by "
+        "itself; `ref`, each that the branch ever has; `later`, a later one vouches for those before it. "
+        "Default: the repository's, or `ref`. May only tighten the repository's.",
+    )
+    strict: StrictBool | None = Field(
+        default=None,
+        description="Older than `proof`: `true` asks for `ref` at least, `false` for `later` at least.",
     )
     policy: PolicyLayer = Field(
         default=PolicyLayer(), description="May only tighten what `maingate.toml` sets."
@@ -232,6 +245,14 @@ class Plan(PlanPart):
         description="Workstreams by name."
     )
 
+    @property
+    def promise(self) -> Proof:
+        """The proof that counts: the tightest that is asked for, `ref` where none is."""
+        asked = [self.proof] if self.proof is not None else []
+        if self.strict is not None:
+            asked.append(Proof.REF if self.strict else Proof.LATER)
+        return min(asked, key=list(Proof).index, default=Proof.REF)
+
     def reviewers(self, workstream: str, task: str) -> int:
         """Return the number of people who must approve a task's patch: the strictest layer decides."""
         return max((layer.reviewers or 0 for layer in self.policy_layers(workstream, task)), default=0)
@@ -260,8 +281,10 @@ class Plan(PlanPart):
         """Return whether a workstream's merged result is judged first, and its patches only if that fails.
 
         All its patches are ready ones, none waits for another to be complete, and their gates are those of
-        the merged result and do not ask for more.
+        the merged result and do not ask for more; nor does the proof.
         """
+        if self.promise is Proof.COMMIT:
+            return False
         described = self.workstreams[workstream]
         kinds = {task.kind for task in described.tasks.values()}
         listed = [described.gates, *(task.gates for task in described.tasks.values())]

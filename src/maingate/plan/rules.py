@@ -1,4 +1,4 @@
-"""The rules of a repository that every plan inherits: gates, tools, the preparation of worktrees, landing.
+"""The rules of a repository that every plan inherits: gates, tools, ready worktrees, landing and proof.
 
 They stand in `maingate.toml` with the keys of a plan, and are checked as a part of each plan. A plan may add
 gates and tighten those that it inherits. It may neither drop nor loosen one that is required, nor change what
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from maingate.plan.choices import Level
+from maingate.plan.choices import Level, Proof
 from maingate.plan.definitions import GateDefinition
 from maingate.plan.model import Plan
 from maingate.settings import Settings
@@ -26,6 +26,7 @@ from maingate.wording import listed, short
 
 _OF_WORKTREES: Final = ("prepare", "prepare_inputs", "keep", "submodules")
 _REQUIRED: Final = "required"
+_PROOF: Final = "proof"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,7 @@ class RepositoryRules:
         for name in plan.gates:
             if name in self.required and ("gates", name) in stated:
                 yield from self._loosened(name, plan.gates[name], stated, settings)
+        yield from self._promised_less(plan)
         if not self.required:
             return
         for key in _OF_WORKTREES:
@@ -138,6 +140,13 @@ class RepositoryRules:
             if place in stated and (hint := _loosening(key, getattr(own, key), getattr(gate, key), settings)):
                 message = f"{key!r} would loosen a gate that the repository requires"
                 yield Mistake(location=place, message=message, hint=hint)
+
+    def _promised_less(self, plan: Plan) -> Iterator[Mistake]:
+        """Find a proof that promises less than that of the repository."""
+        rules = [rules.values[_PROOF] for rules in self.files if rules.values.get(_PROOF) in list(Proof)]
+        if rules and plan.proof is not None and plan.proof.is_looser_than(own := Proof(rules[0])):
+            message = f"{_PROOF!r} would promise less than the repository does"
+            yield Mistake(location=(_PROOF,), message=message, hint=f"write {own}, or remove the key")
 
     def _gate(self, name: str) -> GateDefinition | None:
         described = {key: value for key, value in self._stated_gates[name].items() if key != _REQUIRED}

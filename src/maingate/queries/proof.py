@@ -2,12 +2,13 @@
 
 A branch goes from position to position: each move brings a workstream, or several at once, with all their
 commits. The gates of the workstreams run on the position's tree, so a commit inside is proven by the position
-that brought it. It is proven itself where all the gates passed on its own tree.
+that brought it. It is proven itself where all the gates passed on its own tree. Where a plan asks for no more
+than `later`, a position need not have been tested: the gates passed on a later one.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from maingate.db.dao import gates, intents, patches, runs, verdicts, workstreams
 from maingate.db.dao.gates import GateRow
@@ -17,6 +18,7 @@ from maingate.db.dao.verdicts import Evidence
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
+from maingate.plan.choices import Proof
 from maingate.plan.model import Plan
 from maingate.queries.names import task_names
 from maingate.repository_context import RepositoryContext
@@ -24,8 +26,8 @@ from maingate.state.gate import GateState
 
 Json = dict[str, Any]
 
-COMMIT, REF, NONE = "commit", "ref", "none"
-"""The kinds of proof: of the commit's own tree, of the position that brought it, and none."""
+NONE: Final = "none"
+"""No proof; the kinds of proofs are otherwise those that a plan can ask for."""
 
 
 def proof_of(context: RepositoryContext, commit: str) -> Json:
@@ -50,6 +52,7 @@ def unlanded(repository: Repository, commit: str) -> Json:
         "landed": False,
         "proof": NONE,
         "position": None,
+        "vouched_by": None,
         "items": [],
         "patch": None,
         "gates": [],
@@ -66,11 +69,13 @@ class _Item:
         row: The workstream.
         intent: The move.
         gates: The gates that had to pass.
+        promise: The proof that its plan asks for.
     """
 
     row: WorkstreamRow
     intent: Intent
     gates: Sequence[str]
+    promise: Proof
 
 
 class _Proof:
@@ -87,7 +92,7 @@ class _Proof:
         self, context: RepositoryContext, conn: Connection, commit: str, brought_by: Sequence[Intent]
     ) -> None:
         self._context, self._conn, self._commit = context, conn, commit
-        self._move = brought_by[0]
+        self._first, self._move = brought_by[0], brought_by[-1]
         self._items = [self._item(intent) for intent in brought_by]
         tree_of = context.repository.tree_of
         self._tree, self._position_tree = tree_of(commit), tree_of(self._move.new)
@@ -98,31 +103,53 @@ class _Proof:
         move = self._move
         patch_ids = [patch for item in self._items for patch in item.intent.commits]
         evidence = verdicts.evidence(self._conn, [*(item.row.id for item in self._items), *patch_ids])
-        on_position = self._gates(evidence, self._position_tree)
-        own = on_position if self._tree == self._position_tree else self._gates(evidence, self._tree)
-        required = self._required(on_position)
-        missing = _missing(required, on_position)
-        is_proven = bool(required) and not missing
-        is_own = bool(required) and not _missing(required, own)
+        told = self._gates(evidence, self._position_tree)
+        own = told if self._tree == self._position_tree else self._gates(evidence, self._tree)
+        required = self._required(told)
+        later = self._later_tree(required, evidence) if _missing(required, told) else None
+        if later is not None:
+            told = self._gates(evidence, later)
+        missing = _missing(required, told)
         return {
             "commit": self._commit,
             "tree": self._tree,
             "landed": True,
-            "proof": COMMIT if is_own else REF if is_proven else NONE,
+            "proof": _kind(required, own=own, told=told, is_later=later is not None),
             "position": {
                 "ref": move.ref,
-                "old": move.old,
+                "old": self._first.old,
                 "new": move.new,
                 "tree": self._position_tree,
                 "kind": move.kind,
                 "at": move.completed_at,
             },
+            "vouched_by": None if later is None else {"new": self._later_position(later), "tree": later},
             "items": [self._item_json(item) for item in self._items],
             "patch": self._patch_json(),
-            "gates": on_position,
-            "own_gates": [] if own is on_position else own,
+            "gates": told,
+            "own_gates": [] if self._tree == self._position_tree else own,
             "missing": missing,
         }
+
+    def _later_tree(self, required: Sequence[str], evidence: Sequence[Evidence]) -> str | None:
+        """Return the tree of a later position that vouches for this one; None where none does, or may.
+
+        Several trees have passed where the branch was moved by others meanwhile; the last one counts.
+        """
+        if any(item.promise is not Proof.LATER for item in self._items):
+            return None
+        trees = dict.fromkeys(each.tree for each in reversed(evidence))
+        passed = (tree for tree in trees if not _missing(required, self._gates(evidence, tree)))
+        return next(passed, None)
+
+    def _later_position(self, tree: str) -> str | None:
+        """Return the first position after this one with a tree; None where the branch has come to none."""
+        repository = self._context.repository
+        made = intents.moves_made(self._conn, self._context.identity.id)
+        moves = [move.new for move in made if move.ref == self._move.ref]
+        after = moves[moves.index(self._move.new) + 1 :]
+        found = (new for new in after if repository.has_object(new) and repository.tree_of(new) == tree)
+        return next(found, None)
 
     def _required(self, told: Sequence[Json]) -> list[str]:
         """Return the gates that had to pass: those of the workstreams; of a rollback, those that were run."""
@@ -133,7 +160,7 @@ class _Proof:
     def _item(self, intent: Intent) -> _Item:
         row = workstreams.get(self._conn, intent.workstream_id)
         plan = Plan.from_json(runs.get(self._conn, intent.run_id).plan)
-        return _Item(row=row, intent=intent, gates=plan.landing_gates(row.name))
+        return _Item(row=row, intent=intent, gates=plan.landing_gates(row.name), promise=plan.promise)
 
     def _patch_of_commit(self) -> PatchRow | None:
         ids = [
@@ -181,6 +208,15 @@ class _Proof:
         return {"id": self._patch.id, "task": task_names(self._conn, [self._patch])[self._patch.task_id]}
 
 
+def _kind(required: Sequence[str], *, own: Sequence[Json], told: Sequence[Json], is_later: bool) -> str:
+    """Return the kind of a proof."""
+    if required and not _missing(required, own):
+        return str(Proof.COMMIT)
+    if not required or _missing(required, told):
+        return NONE
+    return str(Proof.LATER if is_later else Proof.REF)
+
+
 def _missing(required: Sequence[str], told: Sequence[Json]) -> list[str]:
     """Return the required gates of which no execution has passed."""
     passed = {gate["name"] for gate in told if gate["state"] == GateState.PASSED}
@@ -194,8 +230,7 @@ def _brought_by(context: RepositoryContext, conn: Connection, commit: str) -> li
     intent = made[0] if made else _reached(context, conn, commit)
     if intent is None:
         return []
-    together = intents.of_one_move(conn, intent.ref, intent.new)
-    return [each for each in together if _is_own(context, conn, each) and each.kind == intent.kind]
+    return intents.of_one_move(conn, intent)
 
 
 def _is_own(context: RepositoryContext, conn: Connection, intent: Intent) -> bool:

@@ -64,7 +64,7 @@ NEVER_FROM_A_TREE: Final = (
 """Settings that no commit may decide: places of files and caches, variables for gates and tools, what a
 server serves to whom, and who is sent events; and who makes and signs commits."""
 
-RULES: Final = ("gates", "tools", "prepare", "prepare_inputs", "keep", "submodules", "landing")
+RULES: Final = ("gates", "tools", "prepare", "prepare_inputs", "keep", "submodules", "landing", "proof")
 """Settings that every plan inherits, with the keys of a plan: `maingate.plan.rules` checks them."""
 
 RULES_BY_NAME: Final = ("gates", "tools")
@@ -382,6 +382,17 @@ class Settings(BaseModel):
         examples=["merge"],
         description="The form of a landed workstream where a plan states none: `merge`, `squash` or "
         "`rebase`. Defaults to `merge`.",
+    )
+    proof: Any = Field(
+        default=None,
+        examples=["ref"],
+        description="The states of a target that are tested as they are: `commit`, `ref` or `later`; plans "
+        "may only tighten it. See PLAN_FILE.md. Defaults to `ref`.",
+    )
+    speculation: Literal["fast", "balanced", "frugal"] = Field(
+        default="balanced",
+        description="How much is tested ahead of what is known: `fast` starts runs of gates that are hardly "
+        "ever needed where workers are free, `frugal` only those that probably are. Defaults to `balanced`.",
     )
     prepare: Any = Field(
         default=None,

@@ -39,8 +39,8 @@ Settings are read from these places; later wins, but a policy is only tightened:
 1. `maingate.toml` at the root of the main work tree, which is a file of the repository like any other. In a
    linked work tree it is still the main one's that is read; a bare repository has none. Where the commit that
    a run is based on has the file in its tree, **the run takes its policy and rules from there**: `[policy]`,
-   `[gates.NAME]`, `[tools.NAME]`, `prepare`, `prepare_inputs`, `keep`, `submodules` and `landing`. So neither
-   a branch nor a checkout can bring its own.
+   `[gates.NAME]`, `[tools.NAME]`, `prepare`, `prepare_inputs`, `keep`, `submodules`, `landing` and `proof`.
+   So neither a branch nor a checkout can bring its own.
 2. `maingate/maingate.toml` in git's common directory (`git rev-parse --git-common-dir`), the repository's
    own. It is made by hand, has the same keys, and no patch, checkout or `git clean` reaches it. A list of the
    policy may be in one of the two files only.
@@ -78,8 +78,8 @@ _RULES_TEXT: Final = """\
 ## `[gates.NAME]` and `[tools.NAME]`
 
 The gates and tools of the repository, with the keys that they have in a plan (PLAN_FILE.md). Every plan, and
-`maingate land`, inherits them, as it inherits `prepare`, `prepare_inputs`, `keep`, `submodules` and `landing`
-above. A tool in a file that commits can change has no `secrets`.
+`maingate land`, inherits them, as it inherits `prepare`, `prepare_inputs`, `keep`, `submodules`,
+`landing` and `proof` above. A tool in a file that commits can change has no `secrets`.
 
 ```toml
 [gates.unit]
@@ -102,7 +102,8 @@ that is required, or that such a gate needs:
 | `prepare`, `prepare_inputs`, `keep`, `submodules` | not change it, where a gate is required |
 
 A gate with `required = false` is a default: a plan may change it or leave it out. A tool of the same name in
-a plan replaces the repository's, and `landing` in a plan goes before the repository's.
+a plan replaces the repository's, `landing` in a plan goes before the repository's, and `proof` may only be
+tighter than the repository's: `commit` is tighter than `ref`, and `ref` than `later`.
 
 No two files state the same gate, tool or rule. A gate that changes is another gate: none of its earlier
 verdicts is reused.

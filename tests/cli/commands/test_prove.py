@@ -3,16 +3,11 @@
 import json
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maingate.bootstrap import Maingate
-from maingate.db.dao import intents, workstreams
-from maingate.db.dao.intents import Intent
-from maingate.queries.proof import proof_of
 from support.command_line import maingate
 from support.factories import GitRepo
 
@@ -136,35 +131,6 @@ def test_a_rollback_is_proven_by_the_gates_that_ran_for_it(call: Call) -> None:
     told = proof(call, "main", 0)
     assert (told["position"]["kind"], names(told["gates"])) == ("rollback", [("unit", "PASSED")])
     assert "rolled back on main" in call("prove").stdout
-
-
-def test_a_move_that_brought_several_workstreams_has_them_all(base: GitRepo, call: Call) -> None:
-    """Each workstream has its intent; the gates of all must have passed on the one position."""
-    assert call("land", "agent").returncode == 0
-    base.git("switch", "-q", "-c", "beside", "main")
-    base.commit({"d.txt": "d\n"}, "three")
-    base.git("switch", "-q", "main")
-    assert call("land", "beside").returncode == 0
-    head = base.head()
-    with Maingate.open(base.path) as opened:
-        with opened.database.write() as conn:
-            (first,) = intents.that_brought(conn, base.head("main~1"))
-            second = workstreams.get(conn, first.workstream_id)
-            at = datetime.now(UTC)
-            car = Intent(
-                id="intent_car",
-                run_id=second.run_id,
-                workstream_id=second.id,
-                ref="refs/heads/main",
-                old=base.head("main~1"),
-                new=head,
-                created_at=at,
-            )
-            intents.record(conn, car)
-            intents.landed(conn, car.id, at)
-        told = proof_of(opened.context, head)
-    assert [item["workstream"]["name"] for item in told["items"]] == ["beside", "agent"]
-    assert told["proof"] == "commit"
 
 
 def test_notes_say_the_same_and_are_written_after_a_failure(base: GitRepo, call: Call) -> None:

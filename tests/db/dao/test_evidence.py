@@ -153,8 +153,6 @@ def test_the_move_that_brought_a_commit_is_found_by_what_it_names(database: Data
         assert made == {first.id, beside.id}
         assert [each.id for each in intents.that_brought(connection, "c" * 40)] == [first.id]
         assert intents.that_brought(connection, "e" * 40) == intents.that_brought(connection, "f" * 40) == []
-        together = intents.of_one_move(connection, "refs/heads/main", "b" * 40)
-        assert {each.id for each in together} == {first.id, beside.id}
         assert [move.new for move in intents.moves_made(connection, world.run.repository_id)] == [
             "b" * 40,
             "b" * 40,
@@ -164,6 +162,24 @@ def test_the_move_that_brought_a_commit_is_found_by_what_it_names(database: Data
         assert intents.get(connection, second.id).old == "b" * 40
         with pytest.raises(UnknownEntityError):
             intents.get(connection, "intent_0")
+
+
+def test_workstreams_that_land_by_one_move_are_found_together(database: Database, world: World) -> None:
+    """They were intended at one moment, each on the one before it; what came before and after was not."""
+    earlier = make_intent(world, old="0" * 40, new="a" * 40, created_at=NOW - timedelta(seconds=1))
+    car = [make_intent(world, old=old * 40, new=new * 40) for old, new in ("ab", "bc", "cd")]
+    later = make_intent(world, old="d" * 40, new="e" * 40, created_at=LATER)
+    elsewhere = make_intent(world, old="b" * 40, new="c" * 40, ref="refs/heads/other")
+    with database.write() as connection:
+        for each in (later, *reversed(car), elsewhere, earlier):
+            intents.record(connection, each)
+            intents.landed(connection, each.id, LATER)
+        for part in car:
+            together = intents.of_one_move(connection, intents.get(connection, part.id))
+            assert [each.id for each in together] == [each.id for each in car]
+        for alone in (earlier, later, elsewhere):
+            together = intents.of_one_move(connection, intents.get(connection, alone.id))
+            assert [each.id for each in together] == [alone.id]
 
 
 def claim(

@@ -18,7 +18,8 @@ from maingate.orchestrator.core.events import (
     LandingFailed,
     LinkRefused,
 )
-from maingate.orchestrator.train.values import Proof, TrainPolicy
+from maingate.orchestrator.train.values import TrainPolicy
+from maingate.plan.choices import Proof
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.workstream import WorkstreamState

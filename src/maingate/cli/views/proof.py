@@ -38,8 +38,13 @@ def _heading(told: Mapping[str, Any]) -> Iterator[str]:
     patch = f" with patch {safe(told['patch']['task'])}" if told["patch"] else ""
     yield f"  {names}, {how} on {branch} at {local_time(position['at'])}{patch}"
     if position["new"] != told["commit"]:
-        tested = "" if told["missing"] or not told["gates"] else ", which was tested as it is"
+        is_tested = told["gates"] and not told["missing"] and not told["vouched_by"]
+        tested = ", which was tested as it is" if is_tested else ""
         yield f"  brought by the position {position['new'][:10]} of {branch}{tested}"
+    if told["vouched_by"]:
+        later = told["vouched_by"]["new"]
+        where = f"the position {later[:10]}" if later else f"the tree {told['vouched_by']['tree'][:10]}"
+        yield f"  vouched for by {where}, which came after it"
     if told["missing"]:
         yield f"  not passed there: {listed([safe(name) for name in told['missing']])}"
 
@@ -49,6 +54,8 @@ def _conclusion(told: Mapping[str, Any]) -> str:
         return "proven (commit): all gates passed on its own tree"
     if told["proof"] == "ref":
         return "proven (ref): all gates passed on the position that brought it"
+    if told["proof"] == "later":
+        return "proven (later): all gates passed on a later position, which has it"
     return "not proven: a gate has not passed" if told["missing"] else "not proven: it landed without gates"
 
 

@@ -145,13 +145,24 @@ def that_brought(connection: Connection, commit: str) -> list[Intent]:
     )
 
 
-def of_one_move(connection: Connection, ref: str, new: str) -> list[Intent]:
-    """Read all that one move of a ref has brought: those that moved it to one commit, oldest first."""
-    return _ROWS.select(
+def of_one_move(connection: Connection, intent: Intent) -> list[Intent]:
+    """Read all that the move of a ref has brought which an intent is part of, in the order of their commits.
+
+    Workstreams that land by one move were intended at one moment, each on the commit of the one before it.
+    """
+    found = _ROWS.select(
         connection,
-        "WHERE state = 'landed' AND ref = ? AND new = ? ORDER BY created_at, id",
-        (ref, new),
+        "WHERE state = 'landed' AND ref = ? AND kind = ? AND created_at = ?",
+        (intent.ref, intent.kind, to_micros(intent.created_at)),
     )
+    onto = {each.old: each for each in found}
+    before = {each.new: each for each in found}
+    together = [intent]
+    while (earlier := before.get(together[0].old or "")) is not None and earlier not in together:
+        together.insert(0, earlier)
+    while (later := onto.get(together[-1].new)) is not None and later not in together:
+        together.append(later)
+    return together
 
 
 def moves_made(connection: Connection, repository_id: str) -> list[MadeMove]:

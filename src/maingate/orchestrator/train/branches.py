@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from maingate.orchestrator.train.chains import CandidateChain
 from maingate.orchestrator.train.risks import QueueRisks
-from maingate.orchestrator.train.values import Proof
+from maingate.plan.choices import Proof
 
 _EVEN: Final = 0.5
 

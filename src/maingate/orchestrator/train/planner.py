@@ -10,13 +10,13 @@ from maingate.orchestrator.train.risks import QueueRisks
 from maingate.orchestrator.train.scouts import Scouting
 from maingate.orchestrator.train.search import STICKY, TrainSearch, answers_of_base, rank
 from maingate.orchestrator.train.values import (
-    Proof,
     TrainItem,
     TrainPause,
     TrainPlan,
     TrainPolicy,
     WantedRun,
 )
+from maingate.plan.choices import Proof
 
 
 def plan_train(state: TrainState) -> TrainPlan:

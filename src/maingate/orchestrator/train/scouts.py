@@ -12,7 +12,8 @@ from typing import Final
 
 from maingate.orchestrator.train.facts import TrainState
 from maingate.orchestrator.train.risks import QueueRisks
-from maingate.orchestrator.train.values import Proof, Purpose, WantedRun
+from maingate.orchestrator.train.values import Purpose, WantedRun
+from maingate.plan.choices import Proof
 
 _WORTH: Final[Mapping[Proof, float]] = {Proof.COMMIT: 0.4, Proof.REF: 0.6, Proof.LATER: 0.6}
 """Chance of the chain that is worth as much as a scout of which either answer is equally likely.

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Final
 
 from maingate.orchestrator.train.chains import CandidateChain
+from maingate.plan.choices import Proof
 
 FALSE_BLAME: Final = 0.001
 """The most likely that a failure which was only a flake may be believed."""
@@ -15,19 +16,6 @@ MOST_CONFIRMATIONS: Final = 5
 
 SPECULATION: Final[Mapping[str, float]] = {"fast": 0.01, "balanced": 0.05, "frugal": 0.2}
 """Names of thresholds: no run is started whose chance of being needed is below."""
-
-
-class Proof(StrEnum):
-    """The positions of the target that must have passed as they are."""
-
-    COMMIT = "commit"
-    """Each: items land one at a time."""
-
-    REF = "ref"
-    """Each that the branch ever has: several items land by one move."""
-
-    LATER = "later"
-    """A later one that passes vouches for those before it: several items land, one move each."""
 
 
 class Purpose(Enum):

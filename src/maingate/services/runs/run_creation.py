@@ -13,6 +13,7 @@ from maingate.db.sql.connection import Connection
 from maingate.git.refs import PRIVATE_REFS
 from maingate.git.repository import Repository, Target
 from maingate.ids import RunId, TaskId, WorkstreamId, new_id, new_ids
+from maingate.plan.choices import Proof
 from maingate.plan.loader import LoadedPlan
 
 _COMMITS: Final = "_commits"
@@ -49,7 +50,7 @@ def create(
         repository_id=repository_id,
         target_ref=target.ref,
         landing=str(plan.landing),
-        strict=plan.strict,
+        strict=plan.promise is not Proof.LATER,
         plan=plan.as_json(),
         tree_settings=admission.tree_settings,
         plan_file=str(admission.loaded.path.absolute()),

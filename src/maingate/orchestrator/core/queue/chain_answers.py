@@ -102,7 +102,12 @@ class ChainAnswers:
         )
 
     def evidence(
-        self, chain: CandidateChain, tree: str, workstreams: Sequence[WorkstreamId]
+        self,
+        chain: CandidateChain,
+        tree: str,
+        workstreams: Sequence[WorkstreamId],
+        *,
+        is_shared: bool = False,
     ) -> list[GateEvidence]:
         """Return the executions that speak for or against some workstreams.
 
@@ -110,6 +115,7 @@ class ChainAnswers:
             chain: The chain that was judged.
             tree: Its tree.
             workstreams: The workstreams that it decides about.
+            is_shared: Whether the executions speak for other workstreams, too.
         """
         return [
             GateEvidence(
@@ -117,7 +123,7 @@ class ChainAnswers:
                 gate=answer.gate,
                 tree=tree,
                 gate_id=answer.gate_id,
-                is_reused=answer.is_known or len(workstreams) > 1,
+                is_reused=answer.is_known or is_shared,
             )
             for workstream in workstreams
             for answer in self._of.get(chain, {}).values()

@@ -320,7 +320,7 @@ class LandingQueue:
     def _follow(self, plan: TrainPlan) -> bool:
         """Start what a plan wants; return whether the plan is another now, because facts were added."""
         if plan.land and self._car is None:
-            self._prepare(plan.land[0])
+            self._prepare(plan.land)
         if self._board.is_filling:
             return False
         passed = [self._start(wanted) for wanted in plan.start]
@@ -497,8 +497,13 @@ class LandingQueue:
 
     # -- landing ---------------------------------------------------------------------------------------------
 
-    def _prepare(self, chain: CandidateChain) -> None:
-        """Build the commits that are to land, where they are not; then seal them and record the intents."""
+    def _prepare(self, positions: Sequence[CandidateChain]) -> None:
+        """Build the commits that are to land, where they are not; then seal them and record the intents.
+
+        Args:
+            positions: The next positions of the target; the first that passed vouches for those before it.
+        """
+        chain = positions[0]
         path = path_of(chain)
         candidates = self._built(path)
         if candidates is None:
@@ -507,8 +512,7 @@ class LandingQueue:
         self._car = LandingCar(
             id=f"car_{next(self._numbers)}", chain=chain, members=members, candidates=candidates
         )
-        proof = self._answers.evidence(chain, candidates[-1].tip.tree, [member.id for member in members])
-        self._turn.decision.evidence += proof
+        self._attach_proof(next(each for each in positions if each.has_passed), members)
         if all(self._is_sealed_before(member) for member in members):
             self._intend(self._car)
             return
@@ -522,6 +526,18 @@ class LandingQueue:
                 ),
             )
         )
+
+    def _attach_proof(self, proven: CandidateChain, members: Sequence[WorkstreamNode]) -> None:
+        """Record what gates said of a chain that proves all before it, for workstreams that are to land."""
+        candidate = self._chains.known(proven)
+        if candidate is not None:
+            proof = self._answers.evidence(
+                proven,
+                candidate.tip.tree,
+                [member.id for member in members],
+                is_shared=len(path_of(proven)) > 1,
+            )
+            self._turn.decision.evidence += proof
 
     def sealed(self, event: CarSealed) -> None:
         """Record the intents to land a car, and land it once that is recorded."""
