@@ -450,3 +450,49 @@ def test_a_target_that_is_red_in_one_gate_excuses_no_failure_in_another(workers:
     assert states(core) == {"a": "gate_failed", "b": "base_red", "c": "landed"}
     ends = {task.workstream.name: str(task.require_patch().state) for task in core.tasks}
     assert ends == {"a": "quarantined", "b": "dropped", "c": "committed"}
+
+
+# -- blame says with whom ------------------------------------------------------------------------------------
+
+
+def patches_of(names: str, **rest: Any) -> Queue:
+    """Make a queue of workstreams of one ready patch, whose gates are deferred."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {"unit": {"run": "true"}},
+            "workstreams": {name: {"tasks": {"t": {"patch": "x"}}, "critical": False} for name in names},
+        }
+    )
+    return Queue(plan, {}, seed=0, **rest)
+
+
+def reason_of(core: Core, name: str) -> Reason:
+    """Return the reason why a workstream was refused."""
+    return next(ws.reason for ws in core.run.order if ws.name == name and ws.reason is not None)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_one_that_passes_alone_is_told_with_whom_it_fails(workers: int) -> None:
+    """`e` fails with `b` alone: it is named, or is among those that no run at hand rules out."""
+    core = patches_of("abcdef", red_sets=[{"b", "e"}], workers=workers).play()
+    reason = reason_of(core, "e")
+    assert landed(core) == "abcdf"
+    assert "b" in reason.detail["with"]
+    assert reason.message.startswith("it fails together with ")
+    assert "green alone" in reason.message
+
+
+def test_the_other_is_named_where_a_run_at_hand_tells_it() -> None:
+    """Only `a` and `b` are there: nothing else can be meant."""
+    reason = reason_of(patches_of("ab", red_sets=[{"a", "b"}]).play(), "b")
+    assert reason.detail["with"] == ["a"]
+    assert reason.message.startswith("it fails together with a, landed before it (green alone, red with a): ")
+
+
+def test_one_that_fails_alone_is_told_of_no_other() -> None:
+    """Its own patch is judged by itself, and is red."""
+    queue = deferred({"t1": {"patch": "x"}}, bad_patches={"b/t"})
+    reason = reason_of(queue.play(), "b")
+    assert "with" not in reason.detail

@@ -45,6 +45,7 @@ from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.queue.board import LandingBoard
 from maingate.orchestrator.core.queue.built_chains import BuiltChains, path_of
 from maingate.orchestrator.core.queue.chain_answers import ChainAnswers
+from maingate.orchestrator.core.queue.company import Company
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.train.chains import CandidateChain, ChainRun
@@ -131,7 +132,7 @@ class LandingQueue:
         self._workers, self._policy = workers, policy
         self._board = LandingBoard(turn.run, approvals)
         self._facts, self._chains = TrainFacts(), BuiltChains()
-        self._answers = ChainAnswers(turn.run.plan)
+        self._answers, self._company = ChainAnswers(turn.run.plan), Company()
         self._has_one_set_of_gates = len({ws.gates for ws in turn.run.order}) <= 1
         self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
         self._head: Tip | None = None
@@ -303,8 +304,11 @@ class LandingQueue:
         base = self._head.commit if self._head is not None else ""
         judgement = self._answers.judgement(suspect, label=_label([workstream.name]), base=base)
         reason = stated(judgement.reason, workstream.name)
+        blames = judgement.opinion is Opinion.FAILED
+        if blames and (workstream.defers_gates or self._company.is_sound_alone(suspect.item)):
+            reason = self._company.explained(reason, suspect.item)
         self._attach(workstream, suspect)
-        self._fail(workstream, reason, blames=judgement.opinion is Opinion.FAILED)
+        self._fail(workstream, reason, blames=blames)
         return True
 
     def _attach(self, workstream: WorkstreamNode, suspect: CandidateChain) -> None:
@@ -389,6 +393,8 @@ class LandingQueue:
         passed = self._is_sound(chain, answers) if is_base else not self._answers.failed_on(chain)
         run = ChainRun(id=event.run, passed=passed, started=event.started, ended=event.ended)
         self._facts.record(wanted, run)
+        if not is_base:
+            self._company.record(chain.items(), passed=passed)
 
     def _is_sound(self, base: CandidateChain, answers: Sequence[GateAnswer]) -> bool:
         """Return whether a base passed what matters: the target, those gates that its suspect fails."""
@@ -580,6 +586,8 @@ class LandingQueue:
         self._car, self._head = None, car.candidates[-1].tip
         self._turn.run.tip = self._head
         self._note_untried(car)
+        names = [member.name for member in car.members]
+        self._company.land(zip(car.chain.items(), names, strict=True))
         for member, candidate, intent in zip(car.members, car.candidates, car.intents, strict=True):
             self._book(member, intent, candidate.tip)
         self._facts.landed(car.chain)
@@ -658,6 +666,8 @@ class LandingQueue:
         if not self._is_looking:
             return
         self._is_looking, self._head = False, event.head
+        if event.head.commit != self._turn.run.tip.commit:
+            self._company.forget()
         self.changed()
         self._facts.root = CandidateChain()
         for found in event.found:
