@@ -17,6 +17,7 @@ from maingate.orchestrator.core.events import (
     CoreEvent,
     LandingFailed,
     LinkRefused,
+    TargetLanded,
 )
 from maingate.orchestrator.train.values import TrainPolicy
 from maingate.plan.choices import Proof
@@ -232,6 +233,19 @@ def test_others_move_the_target() -> None:
     queue.moved = 3
     core = queue.play()
     assert landed(core) == "abcd"
+
+
+def test_others_who_move_the_target_now_and_then_end_no_workstream() -> None:
+    """Each lands after three lost races, on a branch that many push to: that is no reason to give any up."""
+
+    class Busy(Queue):
+        def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+            event = super().answer(core, effect)
+            self.moved = 3 if isinstance(event, TargetLanded) else self.moved
+            return event
+
+    queue = Busy(queue_of("abcdefgh").plan, {}, seed=0, proof=Proof.COMMIT, moved=3)
+    assert landed(queue.play()) == "abcdefgh"
 
 
 @pytest.mark.parametrize(("proof", "cars"), [(Proof.COMMIT, 4), (Proof.LATER, 4), (Proof.REF, 1)])

@@ -59,7 +59,7 @@ from maingate.verdicts.blame import GateAnswer, Opinion
 from maingate.wording import listed
 
 LANDING_ATTEMPTS = 20
-"""Moves of the target by others, each just before a car would land, before its first workstream fails."""
+"""Moves of the target by others in a row, each just before a car would land, before its first one fails."""
 
 _PRIOR = (1, 19)
 """Culprits and innocents that are assumed before any workstream has ended: one in twenty fails."""
@@ -748,6 +748,7 @@ class LandingQueue:
 
     def _leave(self, workstream: WorkstreamNode) -> None:
         """Forget a workstream that leaves the queue, as far as others are concerned by it."""
+        self._foreign_moves = 0
         self._untried.pop(workstream.id, None)
         if workstream.lane is not None:
             item = _item(workstream)
