@@ -10,8 +10,17 @@ import pytest
 from maingate.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.core_assembly import RunLimits
-from maingate.orchestrator.core.effects import BuildChain, Effect, JudgeChain, JudgePatch, LandCar
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import (
+    BuildChain,
+    Effect,
+    JudgeChain,
+    JudgePatch,
+    LandCar,
+    SealCar,
+)
 from maingate.orchestrator.core.events import (
+    CancelRequested,
     ChainBuilt,
     ChainJudged,
     CoreEvent,
@@ -393,6 +402,46 @@ def test_a_plan_may_ask_for_each_patch(gate: dict[str, Any], task: dict[str, Any
     core = queue.play()
     assert states(core) == {"a": "landed"}
     assert queue.judged == ([] if gate == {"on": ["landing"]} else ["a/t"])
+
+
+@pytest.mark.parametrize("moment", [SealCar, BuildChain])
+def test_a_patch_that_is_cancelled_while_its_car_is_made_ready_does_not_land(moment: type[Effect]) -> None:
+    """Its workstream is built and proved again without it, also if only that patch was in conflict."""
+    late: list[Effect] = []
+    cars: list[set[str]] = []
+
+    class Cancelling(Deferred):
+        def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+            if isinstance(effect, moment) and not late:
+                late.append(effect)
+                task = next(task for task in core.tasks if task.label == "a/t2")
+                return CancelRequested(entity=task.id, reason=LOST)
+            if isinstance(effect, LandCar):
+                cars.append({patch for member in effect.members for patch in member.candidate.commits})
+            return super().answer(core, effect)
+
+        def _chain(self, effect: BuildChain) -> CoreEvent:
+            link = effect.links[0]
+            if moment is BuildChain and link.input.name == "a" and len(link.input.commits) == len(THREE):
+                refused = LinkRefused(workstream=link.input.workstream, reason=CONFLICT, behind=None)
+                return ChainBuilt(candidates=(), refused=refused)
+            return super()._chain(effect)
+
+        def follow(self, decision: Decision) -> list[Effect]:
+            delayed = late[:1] if len(late) == 1 else []
+            late.extend(delayed)
+            return [*super().follow(decision), *delayed]
+
+    tasks = {**THREE, "t2": {"patch": "x", "critical": False}}
+    core = Cancelling(deferred(tasks).plan, {}, seed=0).play()
+    committed = {task.require_patch().id for task in core.tasks if task.label != "a/t2"}
+    assert cars == [committed]
+    assert {task.label: str(task.require_patch().state) for task in core.tasks} == {
+        "a/t1": "committed",
+        "a/t2": "dropped",
+        "a/t3": "committed",
+        "b/t": "committed",
+    }
 
 
 # -- several gates -------------------------------------------------------------------------------------------

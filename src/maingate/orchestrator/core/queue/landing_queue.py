@@ -481,7 +481,7 @@ class LandingQueue:
         if build.head != self._head:
             return
         tried = {member.id: self._untried.pop(member.id, ()) for member in self._members(build.chains)}
-        if event.refused is not None:
+        if event.refused is not None and self._are_as_built(build.chains):
             self._not_built(event.refused, tried.get(event.refused.workstream, ()))
 
     def _not_built(self, refused: LinkRefused, landed: Sequence[str]) -> None:
@@ -548,9 +548,19 @@ class LandingQueue:
     def sealed(self, event: CarSealed) -> None:
         """Record the intents to land a car, and land it once that is recorded."""
         car = self._car_of(event.car)
-        if car is not None and not car.intents:
+        if car is None or car.intents:
+            return
+        if self._are_as_built(path_of(car.chain)):
             car.candidates = event.candidates
             self._intend(car)
+        else:
+            self._car = None
+            self.changed()
+
+    def _are_as_built(self, path: Sequence[CandidateChain]) -> bool:
+        """Return whether workstreams have the patches still that they were built with."""
+        members = zip(path, self._members(path), strict=True)
+        return all(not member.has_ended and _item(member) == chain.item for chain, member in members)
 
     def _intend(self, car: LandingCar) -> None:
         car.intents = [
