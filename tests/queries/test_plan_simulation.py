@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from maingate.db.schema.rollup_kinds import BOUNDS_MS, Histogram
+from maingate.monitoring.recorded_work import RecordedWork
 from maingate.plan.loader import LoadedPlan, load_plan
 from maingate.queries.plan_simulation import (
-    RecordedWork,
     assumptions,
     simulation,
 )

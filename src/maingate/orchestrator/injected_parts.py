@@ -21,6 +21,7 @@ from maingate.git.repository import Repository
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.job_maker import JobMaker
 from maingate.orchestrator.shell.shared_resources import SharedResources
+from maingate.orchestrator.train.record import TrainRecord
 from maingate.patches.apply.already_there import LandedChange
 from maingate.plan.model import Plan
 from maingate.settings import Settings
@@ -52,6 +53,7 @@ class Dependencies:
         trace: The trace that programs are told of; None when none is exported.
         drivers: The filters of the user and of the repository.
         remotes: The blob of the tags and remotes that jobs see; empty for none.
+        record: The past that the train expects to go on.
         parts: The factory of its parts.
     """
 
@@ -74,6 +76,7 @@ class Dependencies:
     trace: RunTrace | None = None
     drivers: FilterDrivers = NONE
     remotes: str = ""
+    record: TrainRecord = field(default_factory=TrainRecord)
     parts: "PartsFactory" = field(default_factory=lambda: PartsFactory())  # noqa: PLW0108 - the class comes later
 
 

@@ -144,11 +144,18 @@ def _limits(deps: Dependencies, plan: Plan, worker_id: str, *, is_only_asked: bo
         train=TrainPolicy(
             proof=plan.promise,
             theta=SPECULATION[settings.speculation],
+            flake_rate=deps.record.flake_rate_of(_gates_of(plan)),
             confirms=settings.confirm_failures,
         ),
+        record=deps.record,
         gate_runs=deps.workers,
         reviewers=settings.policy.reviewers or 0,
     )
+
+
+def _gates_of(plan: Plan) -> set[str]:
+    """Return the gates that merged results must pass."""
+    return {gate for name in plan.workstreams for gate in plan.landing_gates(name)}
 
 
 def _dispatcher(

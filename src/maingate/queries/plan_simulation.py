@@ -4,13 +4,11 @@ Times and the rate of failures are those on record. Where there are none, they a
 says so: it is never shown as measured.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from maingate.db.rollups import store
-from maingate.db.schema.rollup_kinds import EMPTY, Histogram, Measure, MeasureKind
+from maingate.db.schema.rollup_kinds import EMPTY
+from maingate.monitoring.recorded_work import COMMAND, GATE, TOOL, RecordedWork
 from maingate.orchestrator.train.virtual_run import (
     LOOK_AHEAD,
     ONE_AT_A_TIME,
@@ -27,15 +25,11 @@ from maingate.plan.loader import LoadedPlan
 from maingate.plan.model import Plan
 from maingate.plan.paths.overlapping_scopes import TaskName, earlier_rivals
 from maingate.queries.trends import percentile
-from maingate.repository_context import RepositoryContext
-from maingate.state.gate import GateState
-from maingate.state.workstream import WorkstreamState
 
 WORKERS: Final = (1, 2, 4, 8)
 """Numbers of workers that are shown beside the setting, unless others are asked for."""
 
-_GATE, _TOOL, _COMMAND = "gate", "tool", "command"
-_ASSUMED: Final[Mapping[str, float]] = {_GATE: 60.0, _TOOL: 300.0, _COMMAND: 60.0}
+_ASSUMED: Final[Mapping[str, float]] = {GATE: 60.0, TOOL: 300.0, COMMAND: 60.0}
 """Seconds where the record has none."""
 
 _ASSUMED_RATE: Final = 0.05
@@ -57,52 +51,6 @@ _NOTE: Final = (
 """The limits of the simulation, for people."""
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedWork:
-    """The work on record.
-
-    Args:
-        times: The histograms by ``gate``, ``tool`` or ``command``, and name.
-        failed: Workstreams that failed.
-        ended: Workstreams that failed or landed.
-    """
-
-    times: Mapping[tuple[str, str], Histogram] = field(default_factory=dict)
-    failed: int = 0
-    ended: int = 0
-
-
-def recorded_work(context: RepositoryContext) -> RecordedWork:
-    """Return the work on record: all that was ever counted."""
-    store.catch_up(context.database, at=context.clock.now(), tail=store.LONG_TAIL)
-    with context.database.read() as conn:
-        totals = store.totals(conn)
-    times: dict[tuple[str, str], Histogram] = defaultdict(lambda: EMPTY)
-    for kind, histogram in totals.measures.items():
-        if (key := _key(kind)) is not None:
-            times[key] += histogram
-    ends = {
-        str(state): sum(
-            number
-            for kind, number in totals.events.items()
-            if (kind.entity_type, kind.to_state) == ("workstream", str(state))
-        )
-        for state in (WorkstreamState.FAILED, WorkstreamState.COMPLETED)
-    }
-    return RecordedWork(times=dict(times), failed=ends[WorkstreamState.FAILED], ended=sum(ends.values()))
-
-
-def _key(kind: MeasureKind) -> tuple[str, str] | None:
-    if kind.measure == Measure.TOOL:
-        return _TOOL, kind.tool
-    if kind.measure != Measure.STATE:
-        return None
-    if (kind.entity_type, kind.state) == ("test_gate", str(GateState.RUNNING)):
-        return _GATE, kind.gate
-    is_command = (kind.entity_type, kind.state, kind.variant) == ("task", "running", str(TaskKind.COMMAND))
-    return (_COMMAND, "") if is_command else None
 
 
 def simulation(
@@ -218,7 +166,7 @@ def _load_of(plan: Plan, inputs: _Inputs, rate: float) -> RunLoad:
         workstreams.append(WorkstreamLoad(id=name, needs=workstream.needs, tasks=tuple(tasks), gates=gates))
     used = {gate for each in workstreams for gate in each.gates}
     used.update(gate for each in workstreams for task in each.tasks for gate in task.gates)
-    times = {gate: inputs.spread(_GATE, gate) for gate in plan.gates if gate in used}
+    times = {gate: inputs.spread(GATE, gate) for gate in plan.gates if gate in used}
     return RunLoad(workstreams=tuple(workstreams), gate_times=times, failure_rate=rate)
 
 
@@ -228,9 +176,9 @@ def _task(
     task = plan.workstreams[workstream].tasks[name]
     work = None
     if task.tool is not None:
-        work = inputs.spread(_TOOL, task.tool)
+        work = inputs.spread(TOOL, task.tool)
     elif task.kind is TaskKind.COMMAND:
-        work = inputs.spread(_COMMAND)
+        work = inputs.spread(COMMAND)
     first = dict.fromkeys([*task.needs, *(rival for _, rival in rivals.get((workstream, name), ()))])
     needs = tuple(f"{workstream}/{need}" for need in first)
     gates = tuple(plan.task_gates(workstream, name))

@@ -20,11 +20,11 @@ from maingate.db.rollups.expressions import severity
 from maingate.db.sql.statements import row_of
 from maingate.events import Event, EventType, severity_of
 from maingate.monitoring.event_query_language import EventSearch, full_type, parse
+from maingate.monitoring.recorded_work import recorded_work
 from maingate.queries.events import answers, search
 from maingate.queries.events.answers import Answer, answer, count
 from maingate.queries.events.reports import REPORTS, report
 from maingate.queries.events.search import before, follow, newest
-from maingate.queries.plan_simulation import recorded_work
 from maingate.repository_context import RepositoryContext
 from maingate.state.machines import MACHINES
 from support.database_factories import NOW, World

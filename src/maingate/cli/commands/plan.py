@@ -16,9 +16,9 @@ from maingate.errors import ProblemsError
 from maingate.wording import first_lines, listed
 
 if TYPE_CHECKING:
+    from maingate.monitoring.recorded_work import RecordedWork
     from maingate.plan.loader import LoadedPlan
     from maingate.plan.model import Plan
-    from maingate.queries.plan_simulation import RecordedWork
 
 app = typer.Typer(help="Check, describe, simulate and import plans.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
@@ -130,7 +130,7 @@ def _recorded(loaded: "LoadedPlan") -> "RecordedWork":
     """Return the work on record in the repository of a plan; none where there is no record yet."""
     from maingate.bootstrap import Maingate
     from maingate.errors import NoStateError
-    from maingate.queries.plan_simulation import RecordedWork, recorded_work
+    from maingate.monitoring.recorded_work import RecordedWork, recorded_work
 
     if loaded.root is None:
         return RecordedWork()

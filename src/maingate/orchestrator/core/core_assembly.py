@@ -41,6 +41,7 @@ from maingate.orchestrator.core.tool_endings import ToolEndings
 from maingate.orchestrator.core.tool_use import ToolUse
 from maingate.orchestrator.core.turn import Turn
 from maingate.orchestrator.task_scheduler import TaskScheduler
+from maingate.orchestrator.train.record import TrainRecord
 from maingate.orchestrator.train.values import TrainPolicy
 from maingate.plan.choices import TaskKind
 from maingate.recovery.circuit_breaker import COOLDOWN, THRESHOLD
@@ -61,6 +62,7 @@ class RunLimits:
         breaker_cooldown: How long a breaker stays open.
         budget_usd: Maximum cost of all tools, instead of the plan's; None for the plan's.
         train: The promises and costs of the train.
+        record: The past that the train expects to go on.
         gate_runs: How many runs of gates on merged results may be under way at once.
         reviewers: The minimum number of approvals for each patch by the settings; the plan may demand more.
     """
@@ -74,6 +76,7 @@ class RunLimits:
     breaker_cooldown: timedelta = COOLDOWN
     budget_usd: float | None = None
     train: TrainPolicy = field(default_factory=TrainPolicy)
+    record: TrainRecord = field(default_factory=TrainRecord)
     gate_runs: int = 1
     reviewers: int = 0
 
@@ -106,6 +109,7 @@ class CoreParts:
             apply=self._apply,
             workers=limits.gate_runs,
             policy=limits.train,
+            record=limits.record,
         )
         self.tasks = Tasks(
             turn,

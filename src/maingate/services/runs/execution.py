@@ -16,10 +16,12 @@ from maingate.monitoring.hooks import Hooks
 from maingate.orchestrator.decision_writer import write_warning
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
+from maingate.orchestrator.train.record import TrainRecord
 from maingate.repository_context import RepositoryContext
 from maingate.services.handover.server_hold import living_server
 from maingate.services.notifications.notifier import Notifier
 from maingate.services.runs.python_gc_pause import without_collecting
+from maingate.services.runs.train_past import train_record
 from maingate.services.targets.controller_hooks import hooks_of, traces_of
 from maingate.services.targets.lease_renewal import Wait, when_free
 from maingate.services.targets.target_work import TargetWork
@@ -117,6 +119,7 @@ class ExecutionService:
                 # a process that only answers requests starts no gate
                 versions={} if is_only_asked else self._versions.pop(run_id, None),
                 committed=hooks.wake,
+                record=TrainRecord() if is_only_asked else train_record(self._context),
                 trace=None if receiver is None else receiver.trace_of(run_id, self._traceparent(run_id)),
             )
             with without_collecting():

@@ -51,6 +51,7 @@ from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.train.chains import CandidateChain, ChainRun
 from maingate.orchestrator.train.facts import TrainFacts, TrainState
 from maingate.orchestrator.train.planner import plan_train
+from maingate.orchestrator.train.record import TrainRecord
 from maingate.orchestrator.train.values import Purpose, TrainItem, TrainPlan, TrainPolicy, WantedRun
 from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.state.steps import patches as patch_steps
@@ -60,9 +61,6 @@ from maingate.wording import listed
 
 LANDING_ATTEMPTS = 20
 """Moves of the target by others in a row, each just before a car would land, before its first one fails."""
-
-_PRIOR = (1, 19)
-"""Culprits and innocents that are assumed before any workstream has ended: one in twenty fails."""
 
 _URGENT = 0.5
 """Chance of being needed from which a run of gates goes before other work."""
@@ -116,6 +114,7 @@ class LandingQueue:
         apply: Applies a deferred request.
         workers: How many runs of gates may be under way at once.
         policy: The promises and costs of the train.
+        record: The past that the train expects to go on.
     """
 
     def __init__(
@@ -127,13 +126,16 @@ class LandingQueue:
         apply: Callable[[Request], None],
         workers: int,
         policy: TrainPolicy,
+        record: TrainRecord,
     ) -> None:
         self._turn, self._lanes, self._apply = turn, lanes, apply
-        self._workers, self._policy = workers, policy
+        self._workers, self._policy, self._past = workers, policy, record
+        gates = {ws.gates for ws in turn.run.order}
+        self._seconds = {each: record.seconds_of(each) for each in gates}
         self._board = LandingBoard(turn.run, approvals)
         self._facts, self._chains = TrainFacts(), BuiltChains()
         self._answers, self._company = ChainAnswers(turn.run.plan), Company()
-        self._has_one_set_of_gates = len({ws.gates for ws in turn.run.order}) <= 1
+        self._has_one_set_of_gates = len(gates) <= 1
         self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
         self._head: Tip | None = None
         self._is_looking = False
@@ -258,7 +260,8 @@ class LandingQueue:
         self._head = None
 
     def _plan(self, on_board: Sequence[WorkstreamNode]) -> TrainPlan:
-        items = [self._item(ws) for ws in (on_board[:1] if self._is_narrow else on_board)]
+        risk = self._past.risk(refused=self._blamed, landed=self._landed)
+        items = [self._item(ws, risk) for ws in (on_board[:1] if self._is_narrow else on_board)]
         state = TrainState(
             facts=self._facts,
             items=items,
@@ -272,12 +275,11 @@ class LandingQueue:
         self._running |= plan.keep
         return plan
 
-    def _item(self, workstream: WorkstreamNode) -> TrainItem:
-        bad, good = _PRIOR
-        ended = self._blamed + self._landed
+    def _item(self, workstream: WorkstreamNode, risk: float) -> TrainItem:
         return TrainItem(
             id=_item(workstream),
-            risk=(bad + self._blamed) / (bad + good + ended) if workstream.gates else 0.0,
+            risk=risk if workstream.gates else 0.0,
+            seconds=self._seconds[workstream.gates],
             conflicts=frozenset(self._conflicts.get(_item(workstream), ())),
         )
 

@@ -1,0 +1,79 @@
+"""The past of a repository, as far as a train expects the same again."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Final
+
+_BAD: Final = 1
+_GOOD: Final = 19
+"""Culprits and innocents that are assumed before any workstream has ended: one in twenty fails."""
+
+_MOST_ENDED: Final = 100
+"""Ended workstreams that a longer record counts for, so that a run soon counts for more than the past."""
+
+_ASSUMED_PASSES: Final = 20
+"""Passes without a flake that are assumed of each gate, so that a single flake makes no rate of its own."""
+
+_SECONDS: Final = 1.0
+"""Expected time of a workstream where no gate has a time: all are alike."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatePast:
+    """The executions of a gate on record.
+
+    Args:
+        seconds: The time that half of them do not exceed.
+        passes: Those that passed.
+        flakes: Those that passed only when they were run again.
+    """
+
+    seconds: float = 0.0
+    passes: int = 0
+    flakes: int = 0
+
+    @property
+    def flake_rate(self) -> float:
+        """The probability that it fails on a tree that is right."""
+        return self.flakes / (max(self.passes, self.flakes) + _ASSUMED_PASSES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainRecord:
+    """The past of a repository, as far as a train expects the same again.
+
+    Args:
+        refused: Workstreams that gates refused.
+        landed: Workstreams that landed.
+        gates: The past of gates by name.
+    """
+
+    refused: int = 0
+    landed: int = 0
+    gates: Mapping[str, GatePast] = field(default_factory=dict)
+
+    def risk(self, *, refused: int, landed: int) -> float:
+        """Return the probability that a workstream is refused, the mean of a Beta distribution.
+
+        Args:
+            refused: Workstreams of this run that gates refused.
+            landed: Workstreams of this run that landed.
+        """
+        ended = self.refused + self.landed
+        share = min(1.0, _MOST_ENDED / ended) if ended else 0.0
+        bad = _BAD + share * self.refused + refused
+        return bad / (bad + _GOOD + share * self.landed + landed)
+
+    def seconds_of(self, gates: Iterable[str]) -> float:
+        """Return the expected time of some gates one after the other; unknown ones are like the others."""
+        known = [gate.seconds for gate in self.gates.values() if gate.seconds]
+        if not known:
+            return _SECONDS
+        return sum(self.gates[gate].seconds if gate in self.gates else fmean(known) for gate in gates)
+
+    def flake_rate_of(self, gates: Iterable[str]) -> float:
+        """Return the probability that any of some gates fails on a tree that is right."""
+        known = [self.gates[gate].flake_rate for gate in gates if gate in self.gates]
+        return 1 - math.prod(1 - rate for rate in known)
