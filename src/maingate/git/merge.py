@@ -26,7 +26,7 @@ from maingate.git.merge_rules import MergeRules, Side
 from maingate.git.persons_programs import as_variables
 from maingate.git.private_git import GIT_TIMEOUT, PrivateGitDir, own_directory, write_below
 from maingate.git.repository import Repository
-from maingate.git.trees import Changes, GitEntry, TreeConflictError
+from maingate.git.trees import Changes, GitEntry, TreeConflictError, folders_of
 
 _MERGE_TREE_SINCE: Final = (2, 38)
 """The first git whose `git merge-tree --write-tree` merges without a working tree."""
@@ -326,17 +326,6 @@ def attributes_of(repository: Repository, tree: str, paths: Iterable[bytes]) -> 
         entry = None if _ODD.intersection(folder.split(b"/")) else repository.entry_at(tree, path)
         if entry is not None and entry.mode in _FILES:
             yield path, repository.read_blob(entry.id)
-
-
-def folders_of(paths: Iterable[bytes]) -> set[bytes]:
-    """Return the folders that some paths are in, and those above."""
-    found: set[bytes] = set()
-    for path in paths:
-        folder = path.rpartition(b"/")[0]
-        while folder and folder not in found:
-            found.add(folder)
-            folder = folder.rpartition(b"/")[0]
-    return found
 
 
 def _commit_of(repository: Repository, tree: str, parents: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ never opened. So the cost is that of the change, not of the repository.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -214,3 +214,14 @@ def _tree_id(entry: GitEntry | None) -> str | None:
 
 def _no_tree(entry: GitEntry | None) -> GitEntry | None:
     return None if entry is None or entry.is_tree else entry
+
+
+def folders_of(paths: Iterable[bytes]) -> set[bytes]:
+    """Return the folders that some paths are in, and those above."""
+    found: set[bytes] = set()
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return found

@@ -14,10 +14,10 @@ from itertools import islice
 from typing import Final
 
 from maingate.git.index_attributes import NAME as ATTRIBUTES
-from maingate.git.merge import MergeConflict, folders_of, merge_trees
+from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.merge_many import SmallMerge, merge_many, merge_pairs
 from maingate.git.repository import Repository
-from maingate.git.trees import EMPTY_TREE, GitEntry
+from maingate.git.trees import EMPTY_TREE, GitEntry, folders_of
 
 Own = Mapping[bytes, tuple[GitEntry | None, GitEntry | None]]
 """The entries of each path that an item changes, before and after."""

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from maingate.git.trees import folders_of
+
 _SUBMODULE: Final = b"160000 "
 
 
@@ -55,17 +57,6 @@ class KeepRules:
         if found is None:
             found = known[folder] = self._is_inside(folder.rpartition(b"/")[0], known) or self.keeps(folder)
         return found
-
-
-def folders_of(paths: Iterable[bytes]) -> set[bytes]:
-    """Return all folders that lead to some paths."""
-    found: set[bytes] = set()
-    for path in paths:
-        folder = path.rpartition(b"/")[0]
-        while folder and folder not in found:
-            found.add(folder)
-            folder = folder.rpartition(b"/")[0]
-    return found
 
 
 def folders_listed(lines: Iterable[bytes]) -> frozenset[bytes]:

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Final
 
+from maingate.git.trees import folders_of
 from maingate.system.removal import forced
-from maingate.uet.worktree.keep_rules import KeepRules, folders_of
+from maingate.uet.worktree.keep_rules import KeepRules
 
 _GIT: Final = b".git"
 

@@ -22,9 +22,10 @@ import time
 from collections.abc import Collection
 from typing import Any, Final
 
+from maingate.git.trees import folders_of
 from maingate.system.file_copy import attributes_of
 from maingate.system.removal import kind_of, remove
-from maingate.uet.worktree.keep_rules import KeepRules, folders_of
+from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.tree_folder import (
     Folder,
     remove_touched,

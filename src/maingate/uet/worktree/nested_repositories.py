@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from maingate.git.gitmodules import configured_paths
+from maingate.git.trees import folders_of
 from maingate.uet.worktree.clone_tips import CloneTips, content_of_ref, read_tips
-from maingate.uet.worktree.keep_rules import folders_of
 
 _SUBMODULE: Final = b"160000"
 _NONE: Final = b"0" * 40
