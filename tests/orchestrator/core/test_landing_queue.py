@@ -17,6 +17,7 @@ from maingate.orchestrator.core.effects import (
     JudgeChain,
     JudgePatch,
     LandCar,
+    LookAtTarget,
     SealCar,
 )
 from maingate.orchestrator.core.events import (
@@ -24,9 +25,12 @@ from maingate.orchestrator.core.events import (
     ChainBuilt,
     ChainJudged,
     CoreEvent,
+    FoundLanding,
     LandingFailed,
     LinkRefused,
     TargetLanded,
+    TargetMoved,
+    TargetSeen,
 )
 from maingate.orchestrator.train.values import TrainPolicy
 from maingate.plan.choices import Proof
@@ -255,6 +259,30 @@ def test_others_who_move_the_target_now_and_then_end_no_workstream() -> None:
 
     queue = Busy(queue_of("abcdefgh").plan, {}, seed=0, proof=Proof.COMMIT, moved=3)
     assert landed(queue.play()) == "abcdefgh"
+
+
+@pytest.mark.parametrize("names", ["abcd", "dbca"])
+def test_a_car_that_is_found_on_the_target_leaves_it_at_the_last_commit(names: str) -> None:
+    """A killed process left no record of it; workstreams are found in the plan's order, not the car's."""
+
+    class Killed(Queue):
+        def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+            if isinstance(effect, LandCar):
+                found.extend(
+                    FoundLanding(workstream=each.workstream, intent=each.intent, tip=each.candidate.tip)
+                    for each in effect.members
+                )
+                return TargetMoved(car=effect.car)
+            if isinstance(effect, LookAtTarget) and found:
+                head = found[-1].tip
+                order = sorted(found, key=lambda each: names.index(core.workstream(each.workstream).name))
+                return TargetSeen(head=head, found=tuple(order))
+            return super().answer(core, effect)
+
+    found: list[FoundLanding] = []
+    core = Killed(queue_of("abcd").plan, {}, seed=0).play()
+    assert states(core) == dict.fromkeys("abcd", "landed")
+    assert landed(core) == "abcd"
 
 
 @pytest.mark.parametrize(("proof", "cars"), [(Proof.COMMIT, 4), (Proof.LATER, 4), (Proof.REF, 1)])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from maingate.commits import Candidate, LandingIntent, Tip
-from maingate.ids import WorkstreamId, new_id
+from maingate.ids import WorkstreamId, new_ids
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import (
     BuildChain,
@@ -565,15 +565,16 @@ class LandingQueue:
         return all(not member.has_ended and _item(member) == chain.item for chain, member in members)
 
     def _intend(self, car: LandingCar) -> None:
+        ids = new_ids("intent", len(car.members))
         car.intents = [
             LandingIntent(
-                id=new_id("intent"),
+                id=intent_id,
                 workstream=member.id,
                 old=candidate.onto.commit,
                 new=candidate.tip.commit,
                 commits=candidate.commits,
             )
-            for member, candidate in zip(car.members, car.candidates, strict=True)
+            for intent_id, member, candidate in zip(ids, car.members, car.candidates, strict=True)
         ]
         for member, intent in zip(car.members, car.intents, strict=True):
             self._lanes.settle_all(member)
@@ -682,7 +683,7 @@ class LandingQueue:
             self._company.forget()
         self.changed()
         self._facts.root = CandidateChain()
-        for found in event.found:
+        for found in sorted(event.found, key=lambda each: each.intent):  # in the order of their commits
             self._find(found)
         for workstream in self._turn.run.order:
             if workstream.open_intent is not None and not self._apply_deferred_requests(workstream):
