@@ -25,7 +25,7 @@ class Manners:
 
     Args:
         losses: How many jobs may be lost of each task or gate.
-        flaky: How often a gate fails the first time it is asked although it would pass.
+        flaky: How often a gate fails the first time it is asked about a commit although it would pass.
         timeouts: How often a job takes too long.
     """
 
@@ -55,6 +55,7 @@ class Bench:
     plays: Mapping[str, Plays]
     runs: dict[str, int] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
+    judged: set[tuple[str, str]] = field(default_factory=set)
 
     def outcome(self, job: Job) -> CommandResult:
         """Judge a tree, or run a command."""
@@ -69,8 +70,9 @@ class Bench:
             seconds /= 1 if seconds > 0.5 else 50
         else:
             passed = _passes(job.command.name, self.repository.files(job.commit))
-            first = job.job_id.endswith(".1")
-            passed = passed and not (first and self._is(self.manners.flaky))
+            asked = (job.command.name, job.commit)
+            passed = passed and not (asked not in self.judged and self._is(self.manners.flaky))
+            self.judged.add(asked)
         return CommandResult(
             passed=passed, exit_code=int(not passed), seconds=seconds, message="" if passed else "it is red"
         )
