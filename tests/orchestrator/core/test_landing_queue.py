@@ -587,3 +587,19 @@ def test_one_that_fails_alone_is_told_of_no_other() -> None:
     queue = deferred({"t1": {"patch": "x"}}, bad_patches={"b/t"})
     reason = reason_of(queue.play(), "b")
     assert "with" not in reason.detail
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("failures", [1, 2])
+def test_once_failures_were_flakes_later_ones_are_confirmed_more_often(workers: int, failures: int) -> None:
+    """`c` fails on what is ahead again and again, after others of its failures were refuted."""
+    queue = queue_of("abc", workers=workers)
+    queue.flakes.update({("a", "b"): 1, ("a", "b", "c"): 1, ("b", "c"): failures})
+    assert landed(queue.play()) == "abc"
+
+
+def test_failures_are_confirmed_once_where_no_flake_was_seen() -> None:
+    """The culprit costs no more than before: a run on the target, and its own failure twice."""
+    queue = queue_of("a", red_sets=[{"a"}], workers=1)
+    queue.play()
+    assert queue.runs == [("a",), ("a",), ()]

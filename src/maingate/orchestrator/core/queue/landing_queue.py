@@ -46,6 +46,7 @@ from maingate.orchestrator.core.queue.board import LandingBoard
 from maingate.orchestrator.core.queue.built_chains import BuiltChains, path_of
 from maingate.orchestrator.core.queue.chain_answers import ChainAnswers
 from maingate.orchestrator.core.queue.company import Company
+from maingate.orchestrator.core.queue.flake_record import FlakeRecord
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.train.chains import CandidateChain, ChainRun
@@ -135,6 +136,7 @@ class LandingQueue:
         self._board = LandingBoard(turn.run, approvals)
         self._facts, self._chains = TrainFacts(), BuiltChains()
         self._answers, self._company = ChainAnswers(turn.run.plan), Company()
+        self._flakes = FlakeRecord()
         self._has_one_set_of_gates = len(gates) <= 1
         self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
         self._head: Tip | None = None
@@ -267,13 +269,19 @@ class LandingQueue:
             items=items,
             running=self._running,
             workers=1 if self._is_narrow else self._workers,
-            policy=replace(self._policy, scouts=False) if self._is_narrow else self._policy,
+            policy=self._policy_now(),
         )
         plan = plan_train(state)
         self._held = {_id_of(one): _id_of(other) for one, other in plan.hold.items()}
         self._stop(plan.cancel)
         self._running |= plan.keep
         return plan
+
+    def _policy_now(self) -> TrainPolicy:
+        """Return the policy with the flakes that were seen, where failures are confirmed at all."""
+        rate = self._flakes.rate if self._policy.confirms else 0.0
+        known = max(rate, self._policy.flake_rate)
+        return replace(self._policy, scouts=self._policy.scouts and not self._is_narrow, flake_rate=known)
 
     def _item(self, workstream: WorkstreamNode, risk: float) -> TrainItem:
         return TrainItem(
@@ -390,10 +398,12 @@ class LandingQueue:
         if not answers:
             return
         are_refuted = self._answers.add(chain, answers, ended=event.ended)
-        if are_refuted and not is_base:
+        if are_refuted and not is_base and self._answers.failed_on(chain):
             chain.forget_runs()
         passed = self._is_sound(chain, answers) if is_base else not self._answers.failed_on(chain)
         run = ChainRun(id=event.run, passed=passed, started=event.started, ended=event.ended)
+        if passed:
+            self._flakes.record(failures=chain.failures if chain.has_failed else 0)
         self._facts.record(wanted, run)
         if not is_base:
             self._company.record(chain.items(), passed=passed)
