@@ -28,6 +28,7 @@ def print_warnings(loaded: "LoadedPlan", *, no_gate: bool, repository: "Reposito
 
 def _notes(loaded: "LoadedPlan", repository: "Repository | None") -> list[str]:
     from maingate.git.repository import Repository
+    from maingate.services.runs.proof_notes import note_on_proof
     from maingate.services.runs.target_notes import note_on_target
     from maingate.services.runs.worktree_notes import notes_on_worktrees
 
@@ -36,5 +37,5 @@ def _notes(loaded: "LoadedPlan", repository: "Repository | None") -> list[str]:
             return []
         with Repository.open(loaded.root) as opened:
             return _notes(loaded, opened)
-    note = note_on_target(repository, loaded.plan)
-    return [*([note] if note else ()), *notes_on_worktrees(repository, loaded.plan)]
+    notes = (note_on_target(repository, loaded.plan), note_on_proof(loaded.plan))
+    return [*filter(None, notes), *notes_on_worktrees(repository, loaded.plan)]
