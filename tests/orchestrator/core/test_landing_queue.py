@@ -240,6 +240,40 @@ def test_what_no_checkout_can_hold_keeps_no_other_from_landing() -> None:
     assert states(core) == {"a": "landed", "b": "internal_fault", "c": "landed", "d": "landed"}
 
 
+def test_a_fault_beside_a_car_that_lands_ends_none_of_its_workstreams() -> None:
+    """The target with `a` is asked again for the sake of `b`, while `a` is landing: that process is lost."""
+    both: list[Effect] = []
+    late: list[Effect] = []
+    lost: list[str] = []
+
+    class Lossy(Queue):
+        def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+            is_first_of_both = isinstance(effect, JudgeChain) and len(effect.workstreams) > 1 and not both
+            if is_first_of_both:
+                both.append(effect)
+                return None
+            if isinstance(effect, LandCar) and not lost:
+                late.append(effect)
+                return None
+            return super().answer(core, effect)
+
+        def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:
+            names = [core.workstream(each).name for each in effect.workstreams]
+            if names == ["a"] and late:
+                lost.append(effect.run)
+                return ChainJudged(run=effect.run, answers=(), started=0, ended=0, fault=LOST)
+            return super()._judge(core, effect)
+
+        def follow(self, decision: Decision) -> list[Effect]:
+            again = both[:1] if len(both) == 1 else []
+            both.extend(again)
+            return [*super().follow(decision), *again, *([late.pop()] if lost and late else [])]
+
+    core = Lossy(queue_of("ab").plan, {}, seed=0, red_sets=[{"b"}]).play()
+    assert lost
+    assert states(core) == {"a": "landed", "b": "gate_failed"}
+
+
 def test_others_move_the_target() -> None:
     """The queue is built again on what the target holds, and lands whole."""
     queue = queue_of("abcd")

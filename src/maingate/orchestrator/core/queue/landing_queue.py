@@ -750,7 +750,11 @@ class LandingQueue:
 
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
         blame is named; if all pass, the workstream is refused when it comes on board again (`board`).
+        One that is in a car is proven, and may be on the target already: nothing else that is found out fails
+        it. It is asked again if the car comes back.
         """
+        if self._car is not None and workstream in self._car.members:
+            return
         if workstream.defers_gates:
             self._refusals |= {_item(workstream): reason} if blames else {}
             self._untried.pop(workstream.id, None)
