@@ -637,3 +637,17 @@ def test_failures_are_confirmed_once_where_no_flake_was_seen() -> None:
     queue = queue_of("a", red_sets=[{"a"}], workers=1)
     queue.play()
     assert queue.runs == [("a",), ("a",), ()]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_all_patches_are_applied_though_they_are_read_one_after_the_other(seed: int) -> None:
+    """More than half of the patches are applied before the last ones have been read."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {"unit": {"run": "true"}},
+            "workstreams": {"a": {"tasks": {f"t{number}": {"patch": "x"} for number in range(9)}}},
+        }
+    )
+    assert states(World(plan, {}, seed=seed).run()) == {"a": "landed"}

@@ -127,7 +127,8 @@ class Lanes:
         self._publish_first(workstream)
         if workstream.has_ended or workstream.lane is None or self._turn.drain.is_on:
             return
-        window = len(workstream.tasks) + 1 if workstream.defers_gates else self._window
+        # Deferred gates free no place of the window: half of it stays free until all patches are applied.
+        window = 2 * len(workstream.tasks) if workstream.defers_gates else self._window
         batch = workstream.lane.next_batch(window=window)
         if batch is not None:
             items, onto = batch
