@@ -103,9 +103,15 @@ class VerdictService:
         return None
 
     async def _begin(self, key: str, finding_out: Coroutine[Any, Any, GateAnswer]) -> GateAnswer:
+        """Find an answer out for all who ask meanwhile; a failure is not kept, so it can be tried again."""
         task = asyncio.create_task(finding_out)
         self._answers[key] = task
-        return await task
+        try:
+            return await task
+        except BaseException:
+            if self._answers.get(key) is task:
+                del self._answers[key]
+            raise
 
     def block(self, subject: JudgedSubject, gate: str, tip: Tip, *, needs: list[str]) -> GateAnswer:
         """Record that a gate is not run, because others that it needs did not pass."""
