@@ -146,7 +146,7 @@ class LandingQueue:
         self._car: LandingCar | None = None
         self._held: dict[WorkstreamId, WorkstreamId] = {}
         self._conflicts: dict[str, set[str]] = {}
-        self._untried: dict[WorkstreamId, Sequence[str]] = {}
+        self._untried: dict[WorkstreamId, WorkstreamNode] = {}
         self._refusals: dict[str, Reason] = {}
         self._is_narrow = False
         self._blamed, self._landed, self._foreign_moves = 0, 0, 0
@@ -435,10 +435,10 @@ class LandingQueue:
 
         It most likely conflicts with the target, and chains behind it would be built and tested for nothing.
         """
-        first = next(iter(self._untried), None)
-        if first is None or self._build is not None or self._head is None:
+        workstream = next(iter(self._untried.values()), None)
+        if workstream is None or self._build is not None or self._head is None:
             return
-        chain = self._facts.root.then(_item(self._turn.workstreams[first]))
+        chain = self._facts.root.then(_item(workstream))
         self._start_build([chain], [], self._head)
 
     # -- chains ----------------------------------------------------------------------------------------------
@@ -492,23 +492,19 @@ class LandingQueue:
             self._chains.put(chain, candidate)
         if build.head != self._head:
             return
-        tried = {member.id: self._untried.pop(member.id, ()) for member in self._members(build.chains)}
+        for member in self._members(build.chains):
+            self._untried.pop(member.id, None)
         if event.refused is not None and self._are_as_built(build.chains):
-            self._not_built(event.refused, tried.get(event.refused.workstream, ()))
+            self._not_built(event.refused)
 
-    def _not_built(self, refused: LinkRefused, landed: Sequence[str]) -> None:
-        """Fail a workstream that cannot be merged onto the target, and hold one that conflicts with another.
-
-        Args:
-            refused: The workstream, and the reason.
-            landed: The names of those that it conflicted with and that have landed since.
-        """
+    def _not_built(self, refused: LinkRefused) -> None:
+        """Fail a workstream that cannot be merged onto the target; hold one that conflicts with another."""
         workstream = self._turn.workstreams[refused.workstream]
         if workstream.has_ended:
             return
         is_fault = refused.reason.code in FAULTS
         if refused.behind is None or is_fault:
-            self._fail(workstream, _with_names(refused.reason, landed), blames=not is_fault)
+            self._fail(workstream, stated(refused.reason, workstream.name), blames=not is_fault)
         else:
             behind = self._turn.workstreams[refused.behind]
             self._conflicts.setdefault(_item(workstream), set()).add(_item(behind))
@@ -623,10 +619,10 @@ class LandingQueue:
 
     def _note_untried(self, car: LandingCar) -> None:
         """Note the workstreams that could not be merged onto one that has landed now."""
-        landed = {_item(member): member.name for member in car.members}
+        landed = {_item(member) for member in car.members}
         for item, others in self._conflicts.items():
-            if names := [landed[other] for other in others if other in landed]:
-                self._untried[_id_of(item)] = names
+            if landed & others:
+                self._untried[_id_of(item)] = self._turn.workstreams[_id_of(item)]
 
     def _forget_answers_not_asked(self, root: CandidateChain) -> None:
         """Forget what gates said of chains that only workstreams on the target had asked them for."""
@@ -793,14 +789,6 @@ def _item(workstream: WorkstreamNode) -> str:
 
 def _id_of(item: str) -> WorkstreamId:
     return WorkstreamId(item.partition("@")[0])
-
-
-def _with_names(reason: Reason, landed: Sequence[str]) -> Reason:
-    """Return the reason of a conflict with the workstreams that it is with, where they have just landed."""
-    if not landed:
-        return reason
-    message = f"{reason.message}, where {listed(landed)} landed before it"
-    return replace(reason, message=message, detail={**reason.detail, "landed": list(landed)})
 
 
 def _label(names: Sequence[str]) -> str:
