@@ -93,7 +93,7 @@ class Post:
             self._hold.take()
             undoing.callback(self.leave)
             self._renewed_at = time.monotonic()
-            self._taken_over = {run.id for run in self._queue.waiting()}
+            self._taken_over = self._queue.left()
             self._bell = Doorbell.hang_up(self._maingate.paths)
             hooks = server_hooks(self._maingate.context, self._warn)
             self._hooks = hooks.__enter__()

@@ -80,6 +80,21 @@ class RunQueue:
             found = [run for run in runs.unfinished(conn) if context.is_own(run)]
             return [self._waiting(conn, run) for run in found if not context.is_at_work(conn, run)]
 
+    def left(self) -> set[RunId]:
+        """Return the runs that a new server is to go on with, though they may have stopped.
+
+        Besides those that wait, those handed to an earlier server whose processes have not ended yet: they
+        stop because their server is gone.
+        """
+        context = self._context
+        with context.database.read() as conn:
+            found = [run for run in runs.unfinished(conn) if context.is_own(run)]
+            return {
+                RunId(run.id)
+                for run in found
+                if not context.is_at_work(conn, run) or stops.handed_over_at(conn, run.id)
+            }
+
     def _waiting(self, conn: Connection, run: RunRow) -> WaitingRun:
         asked = requests.waiting(conn, run.id)
         return WaitingRun(
