@@ -238,7 +238,7 @@ class LandingQueue:
     def _go_on(self, on_board: Sequence[WorkstreamNode]) -> bool:
         """Take the steps of the train; return whether a workstream was refused."""
         self._try_again()
-        members = [workstream for workstream in on_board if workstream.id not in self._untried]
+        members = self._to_plan(on_board)
         while True:
             plan = self._plan(members)
             if self._has_open_question(plan, members):
@@ -248,6 +248,10 @@ class LandingQueue:
                 return True
             if not self._follow(plan):
                 return False
+
+    def _to_plan(self, on_board: Sequence[WorkstreamNode]) -> Sequence[WorkstreamNode]:
+        """Return those on board that the planner is told of: not those that are to be merged alone first."""
+        return [workstream for workstream in on_board if workstream.id not in self._untried]
 
     def _look(self, on_board: Sequence[WorkstreamNode]) -> None:
         """Read the target, if there is anything to land or to be found."""
@@ -410,7 +414,7 @@ class LandingQueue:
 
     def _is_sound(self, base: CandidateChain, answers: Sequence[GateAnswer]) -> bool:
         """Return whether a base passed what matters: the target, those gates that its suspect fails."""
-        members = [workstream for workstream in self._board.on_board if workstream.id not in self._untried]
+        members = self._to_plan(self._board.on_board)
         if base is self._facts.root and members:
             doubted = self._answers.doubted(self._suspect(members))
             return all(answer.passed for answer in answers if answer.gate in doubted)
@@ -634,44 +638,32 @@ class LandingQueue:
 
     def moved(self, event: TargetMoved) -> None:
         """Read the target again, because others have moved it; fail a workstream after too many times."""
-        car = self._car_of(event.car)
+        car = self._take_car(event.car)
         if car is None:
             return
-        self._car, self._head = None, None
+        self._head = None
         self._foreign_moves += 1
-        self.changed()
-        for member in car.members:
-            self._apply_deferred_requests(member)
-        first = next((member for member in car.members if not member.has_ended), None)
-        if first is not None and self._foreign_moves >= LANDING_ATTEMPTS:
+        left = self._left_of(car)
+        if left and self._foreign_moves >= LANDING_ATTEMPTS:
             self._foreign_moves = 0
             reason = Reason(
                 code=ReasonCode.CONFLICT,
                 message=f"someone else moved {self._turn.run.target} {LANDING_ATTEMPTS} times while "
-                f"{first.name} was being landed; run it again when the branch is quieter",
+                f"{left[0].name} was being landed; run it again when the branch is quieter",
             )
-            self._fail(first, reason, blames=False)
+            self._fail(left[0], reason, blames=False)
 
     def obstructed_by(self, event: LandingObstructed) -> None:
         """Drain the run, because a checkout of the target cannot follow."""
-        car = self._car_of(event.car)
-        if car is None:
-            return
-        self._car = None
-        self.changed()
-        for member in car.members:
-            self._apply_deferred_requests(member)
-        left = [member for member in car.members if not member.has_ended]
-        if left:
+        car = self._take_car(event.car)
+        if car is not None and (left := self._left_of(car)):
             self._turn.drain.obstruct(left[0], event.obstacle)
 
     def failed(self, event: LandingFailed) -> None:
         """Fail a workstream that the target cannot move to, without blame; of several, try one alone."""
-        car = self._car_of(event.car)
+        car = self._take_car(event.car)
         if car is None:
             return
-        self._car = None
-        self.changed()
         for member in car.members:
             if self._apply_deferred_requests(member):
                 continue
@@ -706,6 +698,20 @@ class LandingQueue:
 
     def _car_of(self, car_id: str) -> LandingCar | None:
         return self._car if self._car is not None and self._car.id == car_id else None
+
+    def _take_car(self, car_id: str) -> LandingCar | None:
+        """Return the car, which is not under way any more; None for an answer about another one."""
+        car = self._car_of(car_id)
+        if car is not None:
+            self._car = None
+            self.changed()
+        return car
+
+    def _left_of(self, car: LandingCar) -> Sequence[WorkstreamNode]:
+        """Apply what was requested about the members of a car that has not landed; return those left."""
+        for member in car.members:
+            self._apply_deferred_requests(member)
+        return [member for member in car.members if not member.has_ended]
 
     def _apply_deferred_requests(self, workstream: WorkstreamNode) -> bool:
         """Apply cancels and overrides deferred while a landing was in doubt. Return whether they ended it."""
