@@ -102,7 +102,7 @@ class LandingEffects:
         """Merge workstreams onto one another, up to the first that cannot be. Blocks."""
         candidates: list[Candidate] = []
         onto, before = effect.onto, list(effect.before)
-        seal = self._target.sealing()
+        seal = self._target.sealing() if any(link.is_sealed for link in effect.links) else None
         for link in effect.links:
             candidate = self._link(link, onto, seal)
             if isinstance(candidate, Reason):
@@ -113,7 +113,7 @@ class LandingEffects:
             before.append((link.input.workstream, onto))
         return ChainBuilt(candidates=tuple(candidates))
 
-    def _link(self, link: ChainLink, onto: Tip, seal: Callable[[str], str]) -> Candidate | Reason:
+    def _link(self, link: ChainLink, onto: Tip, seal: Callable[[str], str] | None) -> Candidate | Reason:
         made = link.made
         if made is not None and made.onto.tree == onto.tree and self.has(made.tip.commit):
             candidate = moved(self._repository, made, onto)
@@ -122,8 +122,8 @@ class LandingEffects:
             if isinstance(built, Reason):
                 return built
             candidate = built
-        is_new = link.is_sealed and candidate is not made
-        return sealed(candidate, seal) if is_new else candidate
+        is_to_seal = link.is_sealed and candidate is not made
+        return sealed(candidate, seal) if seal is not None and is_to_seal else candidate
 
     def _merged(self, workstream: LandingInput, onto: Tip) -> Candidate | Reason:
         built = build(
