@@ -122,7 +122,7 @@ AS_IT_LANDS = {
         "landing.after-ref@1#1",
         "transaction.before@1#1",
         "transaction.inside@1#1",
-        "landing.after-checkout@2#3",
+        "landing.after-checkout@1#2",
     ),
 }
 """Kills of all three landings: before and after the branch moves, and when its checkout has followed.

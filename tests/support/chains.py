@@ -45,13 +45,30 @@ def _killed(tell: Telling, faults: Sequence[str], style: str, environment: dict[
 
 
 def kill_at(world: World, fault: str, end: End, **environment: str) -> None:
-    """Begin or resume a run, have it killed at a place, and check what it leaves."""
+    """Begin or resume a run, have it killed at a place, and check what it leaves.
+
+    Workstreams that are proven at one moment land together: then a landing that is to be struck has been made
+    with the one before it.
+    """
     place, _, landing = fault.partition("#")
+    if landing and place.startswith("landing.") and _landings_made(world) >= int(landing):
+        return
     command = world.go_on(place, **environment)
     assert command.ended() == KILLED, command.said
     check_after_a_kill(world, end)
     if landing:
-        assert world.rows("SELECT count(DISTINCT workstream_id) FROM intents") == [(int(landing),)]
+        [(intended,)] = world.rows("SELECT count(DISTINCT workstream_id) FROM intents")
+        assert intended >= int(landing)
+
+
+def _landings_made(world: World) -> int:
+    """Count the workstreams that the branch holds, whether that is on record or not."""
+    if not world.has_begun:
+        return 0
+    made = set(world.repo.git("rev-list", "main").split())
+    return len(
+        {stream for stream, new in world.rows("SELECT workstream_id, new FROM intents") if new in made}
+    )
 
 
 def check_after_a_kill(world: World, end: End) -> None:
