@@ -30,6 +30,14 @@ def test_the_time_of_gates_is_their_sum() -> None:
     assert {TrainRecord().seconds_of(gates) for gates in ((), ("a",), ("a", "b"))} == {1.0}
 
 
+def test_a_gate_without_a_time_on_record_is_like_the_others() -> None:
+    """It may have passed without one having been kept."""
+    record = TrainRecord(gates={"a": GatePast(seconds=2.0), "b": GatePast(passes=3)})
+    assert record.seconds_of(["b"]) == 2
+    assert record.failures_per_second("b") == pytest.approx(1 / 23 / 2)
+    assert record.failures_per_second("new", passed=3, failed=1) == pytest.approx(2 / 24 / 2)
+
+
 @pytest.mark.parametrize(
     ("passes", "flakes", "confirmed"),
     [(0, 0, 1), (500, 0, 1), (1, 1, 3), (80, 10, 3), (80, 40, 5), (9, 9, 5)],

@@ -29,6 +29,7 @@ class RecordedWork:
         ended: Workstreams that failed or landed.
         passes: Executions that passed, by gate.
         flakes: Those of them that passed only when they were run again.
+        failures: Executions that failed, by gate, without those that were stopped.
     """
 
     times: Mapping[tuple[str, str], Histogram] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class RecordedWork:
     ended: int = 0
     passes: Mapping[str, int] = field(default_factory=dict)
     flakes: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
 
 
 def recorded_work(context: RepositoryContext) -> RecordedWork:
@@ -52,6 +54,7 @@ def recorded_work(context: RepositoryContext) -> RecordedWork:
     failed = [each for each in events if _is_end(each[0], "workstream", WorkstreamState.FAILED)]
     landed = [each for each in events if _is_end(each[0], "workstream", WorkstreamState.COMPLETED)]
     passed = [each for each in events if _is_end(each[0], "test_gate", GateState.PASSED)]
+    red = [each for each in events if _is_end(each[0], "test_gate", GateState.FAILED)]
     return RecordedWork(
         times=dict(times),
         failed=_sum(failed),
@@ -59,6 +62,7 @@ def recorded_work(context: RepositoryContext) -> RecordedWork:
         ended=_sum(failed) + _sum(landed),
         passes=_by_gate(passed),
         flakes=_by_gate(each for each in passed if each[0].mark),
+        failures=_by_gate(each for each in red if each[0].reason != ReasonCode.CANCELLED),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 def stable_order(
-    needs: Mapping[str, Sequence[str]], *, rank: Callable[[str], tuple[int, ...]] | None = None
+    needs: Mapping[str, Sequence[str]], *, rank: Callable[[str], tuple[float, ...]] | None = None
 ) -> list[str]:
     """Return names ordered so that each comes after its needs, else as listed.
 
@@ -23,7 +23,7 @@ def stable_order(
         for need in wanted:
             dependents[need].append(name)
 
-    def key(name: str) -> tuple[int, ...]:
+    def key(name: str) -> tuple[float, ...]:
         return (*(rank(name) if rank else ()), position[name])
 
     ready = [(key(name), name) for name, wanted in open_needs.items() if not wanted]

@@ -4,8 +4,10 @@ A failure is confirmed once on the same tree before a patch is blamed, and when 
 itself: two gates may want the same port or lock. A pass then is a pass, recorded as flaky.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol
 
 from maingate.clock import Clock
@@ -15,6 +17,7 @@ from maingate.errors import InterruptedRunError
 from maingate.faultpoints import reach
 from maingate.ids import UetWorkerId
 from maingate.plan.definitions import GateDefinition
+from maingate.reasons import NOT_RUN
 from maingate.state.steps import gates as gate_steps
 from maingate.uet.process.command import CommandResult
 from maingate.verdicts.records import Ended, VerdictRecords, log_name
@@ -72,15 +75,28 @@ class GateExecutions:
         self._records, self._clock, self._confirm = records, clock, confirm
         self._starting: dict[str, tuple[GateRow, str]] = {}
         self._jobs_on: dict[str, set[str]] = {}
+        self._asked_by: dict[str, tuple[JudgedSubject, GateRow]] = {}
         self._unwanted: set[str] = set()
         self._is_draining = False
         self.running: dict[str, Running] = {}
+        self.joined: Counter[str] = Counter()
+        """Others who wait for the verdict of an execution, by its key."""
 
     def cancel(self, commit: str) -> None:
         """Cancel the jobs on a commit."""
-        for job_id in tuple(self._jobs_on.get(commit, ())):
-            self._unwanted.add(job_id)
-            self._backend.cancel(job_id)
+        self._cancel_jobs(self._jobs_on.get(commit, ()))
+
+    def give_up(self, subject: JudgedSubject) -> None:
+        """Cancel the jobs that run or wait for a subject alone, which is known by its identity."""
+        asked = self._asked_by.items()
+        self._cancel_jobs(
+            job_id for job_id, (by, row) in asked if by is subject and not self.joined[row.verdict_key]
+        )
+
+    def _cancel_jobs(self, job_ids: Iterable[str]) -> None:
+        if unwanted := tuple(job_ids):
+            self._unwanted.update(unwanted)
+            self._backend.cancel(*unwanted)
 
     def cancel_all(self) -> None:
         """Cancel all jobs."""
@@ -90,8 +106,7 @@ class GateExecutions:
     def drain(self) -> None:
         """Start no more jobs; those that run may finish, those that wait for a worker are given up."""
         self._is_draining = True
-        for job_id in tuple(self._starting):
-            self._backend.cancel(job_id)
+        self._backend.cancel(*self._starting)
 
     def job_started(self, job_id: str, uet_id: UetWorkerId) -> None:
         """Record that a worker took a job on, unless it is an execution's second or not a gate's."""
@@ -135,8 +150,17 @@ class GateExecutions:
         """
         failures = lost = attempts = 0
         clashed = False
+        confirmations = 0 if once or subject.is_confirmed else int(self._confirm)
+        most = max(self._definitions[row.name].retries, confirmations)
         while True:
-            end = await self._run_once(subject, row, tip, attempts + 1, alone=alone or clashed)
+            end = await self._run_once(
+                subject,
+                row,
+                tip,
+                attempts + 1,
+                alone=alone or clashed,
+                is_final=subject.fails_fast and failures == most,
+            )
             if isinstance(end, CommandResult) and end.cancelled:
                 begun = attempts + (row.id in self.running)
                 return Ended(end=end, attempts=begun, has_clashed=clashed)
@@ -150,32 +174,46 @@ class GateExecutions:
                 flaky = failures > 0 or has_failed
                 return Ended(end=end, attempts=failures + 1, has_clashed=clashed, is_flaky=flaky)
             failures += 1
-            confirmations = 0 if once or subject.is_confirmed else int(self._confirm)
-            if failures > max(self._definitions[row.name].retries, confirmations):
+            if failures > most:
                 return Ended(end=end, attempts=failures, has_clashed=clashed)
             clashed = clashed or end.had_company
 
     async def _run_once(
-        self, subject: JudgedSubject, row: GateRow, tip: Tip, attempt: int, *, alone: bool
+        self,
+        subject: JudgedSubject,
+        row: GateRow,
+        tip: Tip,
+        attempt: int,
+        *,
+        alone: bool,
+        is_final: bool,
     ) -> JobEnd:
+        """Run a gate once; where a failure of it is final, the other jobs for the subject end with that."""
         job_id = f"{row.id}.{attempt}"
         urgent = attempt > 1 or subject.is_urgent
         job = self._make_job(row.name, tip, job_id, attempt, log_name(row, attempt), urgent=urgent)
         job = replace(job, exclusive=job.exclusive or alone)
         jobs = self._jobs_on.setdefault(tip.commit, set())
         jobs.add(job_id)
+        self._asked_by[job_id] = (subject, row)
         if row.id not in self.running:
             self._starting[job_id] = (row, subject.label)
         try:
             if self._is_draining:
                 raise DrainedError
-            end = require_worker(await self._backend.run(job))
+            ended = partial(self._give_up_after, subject) if is_final else None
+            end = require_worker(await self._backend.run(job, ended=ended))
             if not isinstance(end, WorkerLost) and end.cancelled and job_id not in self._unwanted:
                 raise DrainedError  # only what stops takes a job back that is wanted
             return end
         finally:
             self._unwanted.discard(job_id)
             self._starting.pop(job_id, None)
+            self._asked_by.pop(job_id, None)
             jobs.discard(job_id)
             if not jobs:
                 self._jobs_on.pop(tip.commit, None)
+
+    def _give_up_after(self, subject: JudgedSubject, end: JobEnd) -> None:
+        if isinstance(end, CommandResult) and not (end.passed or end.cancelled or end.fault in NOT_RUN):
+            self.give_up(subject)

@@ -95,7 +95,11 @@ class VerdictService:
     async def _join(self, key: str) -> GateAnswer | None:
         """Return the answer of an execution of this run; None without one."""
         while (joined := self._answers.get(key)) is not None:
-            answer = await asyncio.shield(joined)
+            self._executions.joined[key] += 1
+            try:
+                answer = await asyncio.shield(joined)
+            finally:
+                self._executions.joined[key] -= 1
             if answer.fault is None:
                 return replace(answer, is_known=True)
             if self._answers.get(key) is joined:
@@ -124,6 +128,10 @@ class VerdictService:
     def forget(self, commit: str) -> None:
         """Cancel the gates that run on a commit; their answers are not wanted any more."""
         self._executions.cancel(commit)
+
+    def give_up(self, subject: JudgedSubject) -> None:
+        """Cancel the gates that run or wait for a subject alone; their answers are not wanted any more."""
+        self._executions.give_up(subject)
 
     def forget_all(self) -> None:
         """Cancel every gate that runs; no answer is wanted any more."""

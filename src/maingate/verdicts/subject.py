@@ -14,6 +14,7 @@ class JudgedSubject:
         patch_id: None for a merged result.
         is_urgent: Whether its gates go before those of trees that are tested ahead.
         is_confirmed: Whether a failure is sure by what is known already.
+        fails_fast: Whether its first failure ends all that is asked for it.
     """
 
     label: str
@@ -21,3 +22,4 @@ class JudgedSubject:
     patch_id: PatchId | None = None
     is_urgent: bool = False
     is_confirmed: bool = False
+    fails_fast: bool = False

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from maingate.commits import Tip
 from maingate.plan.definitions import GateDefinition
+from maingate.reasons import NOT_RUN, ReasonCode
 from maingate.verdicts.blame import Case, GateAnswer, Judgement
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
@@ -31,9 +32,9 @@ async def judge_tree(
     """
     definitions = verdicts.definitions
 
-    async def answer(gate: str, failed: list[str]) -> GateAnswer:
+    async def answer(gate: str, failed: Sequence[GateAnswer]) -> GateAnswer:
         if failed:
-            return verdicts.block(subject, gate, tip, needs=failed)
+            return verdicts.block(subject, gate, tip, needs=[each.gate for each in failed])
         return await verdicts.answer(subject, gate, tip)
 
     case = Case(
@@ -53,6 +54,10 @@ async def ask_once(
 ) -> Sequence[GateAnswer]:
     """Return what each gate says of a tree when it runs once; a known answer is taken over.
 
+    Where the subject fails fast, the other gates are given up after a failure and have no answer. Those that
+    run are stopped, too: a failure is seldom a flake, and their rest may take much longer than what they
+    would have to do again.
+
     Nothing is recorded about the subject, since the tree may never be on the target.
 
     Args:
@@ -65,26 +70,35 @@ async def ask_once(
     Raises:
         DrainedError: The run is stopping and starts no more gates.
     """
+    has_failed = False
 
-    async def answer(gate: str, failed: list[str]) -> GateAnswer:
-        if failed:
+    async def answer(gate: str, failed: Sequence[GateAnswer]) -> GateAnswer:
+        nonlocal has_failed
+        if any(each.fault != ReasonCode.CANCELLED for each in failed):
             return GateAnswer(gate=gate, passed=False, is_blocked=True)
-        return await verdicts.find(subject, gate, tip, again=again)
+        if failed or has_failed:
+            return GateAnswer(gate=gate, passed=False, fault=ReasonCode.CANCELLED)
+        found = await verdicts.find(subject, gate, tip, again=again)
+        if subject.fails_fast and not (found.passed or found.fault in NOT_RUN):
+            has_failed = True
+            verdicts.give_up(subject)
+        return found
 
-    return await _answers(verdicts.definitions, gates, answer)
+    answers = await _answers(verdicts.definitions, gates, answer)
+    return [each for each in answers if not (has_failed and each.fault == ReasonCode.CANCELLED)]
 
 
 async def _answers(
     definitions: Mapping[str, GateDefinition],
     gates: Sequence[str],
-    answer: Callable[[str, list[str]], Awaitable[GateAnswer]],
+    answer: Callable[[str, Sequence[GateAnswer]], Awaitable[GateAnswer]],
 ) -> list[GateAnswer]:
-    """Return the answer of each gate, asked once those that it needs have answered."""
+    """Return the answer of each gate, asked with the failures of those it needs once these have answered."""
     asked: dict[str, asyncio.Task[GateAnswer]] = {}
 
     async def ask(gate: str, needs: Sequence[asyncio.Task[GateAnswer]]) -> GateAnswer:
-        failed = [each.gate for each in [await need for need in needs] if not each.passed]
-        return await answer(gate, failed)
+        answers = [await need for need in needs]
+        return await answer(gate, [each for each in answers if not each.passed])
 
     for name in gates:
         needs = [asked[need] for need in definitions[name].needs if need in asked]

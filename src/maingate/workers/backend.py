@@ -4,6 +4,7 @@
 one place that chooses the parts of a run (``orchestrator.injected_parts``) knows more of it than this.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,16 +58,20 @@ def require_worker(end: JobEnd) -> JobEnd:
 class Backend(Protocol):
     """A part that runs jobs."""
 
-    async def run(self, job: Job) -> JobEnd:
+    async def run(self, job: Job, *, ended: Callable[[JobEnd], None] | None = None) -> JobEnd:
         """Run a job when its turn comes. Cancelling the caller cancels the job.
+
+        Args:
+            job: The job.
+            ended: Called once its end is known, before another job starts in its place.
 
         Raises:
             WorkerError: Jobs are not accepted: it was not started, or was stopped.
         """
         ...
 
-    def cancel(self, job_id: str) -> None:
-        """End a job without a verdict, waiting or running; one that is not known has ended already."""
+    def cancel(self, *job_ids: str) -> None:
+        """End jobs without a verdict, waiting or running; one that is not known has ended already."""
         ...
 
 

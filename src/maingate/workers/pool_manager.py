@@ -151,8 +151,12 @@ class PoolManager:
         self._watching = asyncio.get_running_loop().create_task(self._watch(), name="watch of the pool")
         self._dispatch()
 
-    async def run(self, job: Job) -> JobEnd:
+    async def run(self, job: Job, *, ended: Callable[[JobEnd], None] | None = None) -> JobEnd:
         """Run a job when its turn comes. Cancelling the caller cancels the job.
+
+        Args:
+            job: The job.
+            ended: Called once its end is known, before another job starts in its place.
 
         Returns:
             How the command ended, or that its worker was lost, or that no worker here could ever take it.
@@ -165,7 +169,7 @@ class PoolManager:
         if not suits(job, self._capabilities, self._affinity):
             return self._unsuited(job)
         self._lifecycle.try_again()
-        ticket = JobTicket(job=job, end=asyncio.get_running_loop().create_future())
+        ticket = JobTicket(job=job, end=asyncio.get_running_loop().create_future(), ended=ended)
         self._queue.add(ticket)
         self._dispatch()
         try:
@@ -174,12 +178,13 @@ class PoolManager:
             if ticket.end.cancelled():
                 self.cancel(job.job_id)
 
-    def cancel(self, job_id: str) -> None:
-        """End a job without a verdict, waiting or running; one that is not known has ended already."""
+    def cancel(self, *job_ids: str) -> None:
+        """End jobs without a verdict, waiting or running; one that is not known has ended already."""
         for ticket in self._queue.tickets():
-            if ticket.job.job_id == job_id:
+            if ticket.job.job_id in job_ids:
                 ticket.finish(cancelled(ticket.job))
-        self._supervisor.cancel(job_id)
+        for job_id in job_ids:
+            self._supervisor.cancel(job_id)
         self._dispatch()
 
     async def stop(self, *, cancel_running: bool = False) -> None:

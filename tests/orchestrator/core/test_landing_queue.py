@@ -356,6 +356,59 @@ def test_gates_of_one_workstream_are_not_asked_of_another_that_lands_after_it() 
     assert states(core) == {"a": "landed", "b": "landed", "c": "landed"}
 
 
+@dataclass
+class FailingFast(Queue):
+    """A queue whose gates are asked in order until the first fails; `lint` is asked before `unit`."""
+
+    red_units: set[str] = field(default_factory=set)
+    asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+
+    def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:
+        self.seconds += 1
+        names = tuple(core.workstream(ws_id).name for ws_id in effect.workstreams)
+        self.asked.append((names, effect.gates))
+        answers = []
+        for gate in effect.gates:
+            passed = gate == "lint" or not self.red_units & set(effect.tip.commit.split("|"))
+            if gate == "lint" and self.flakes[names]:
+                self.flakes[names] -= 1
+                passed = False
+            answers.append(GateAnswer(gate=gate, passed=passed, message="no"))
+            if not passed:
+                break
+        return ChainJudged(
+            run=effect.run, answers=tuple(answers), started=self.seconds - 1, ended=self.seconds
+        )
+
+
+def failing_fast(names: str, **rest: Any) -> FailingFast:
+    """Make a queue of workstreams with two gates on the merged result."""
+    gates = {name: {"run": "true", "on": ["landing"]} for name in ("lint", "unit")}
+    tasks = {name: {"tasks": {"t": {"patch": "x"}}, "critical": False} for name in names}
+    plan = Plan.from_json({"maingate": 1, "name": "p", "gates": gates, "workstreams": tasks})
+    return FailingFast(plan, {}, seed=0, **rest)
+
+
+def test_a_chain_lands_only_once_gates_that_were_not_asked_have_passed() -> None:
+    """`lint` fails by chance, and alone is confirmed; then `unit` is asked, of which nothing is known."""
+    queue = failing_fast("a", workers=1, flakes=Counter({("a",): 1}))
+    assert landed(queue.play()) == "a"
+    assert queue.asked == [(("a",), ("lint", "unit")), (("a",), ("lint",)), (("a",), ("unit",))]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("culprits", ["a", "c", "bd", "abcd"])
+@pytest.mark.parametrize("flakes", [0, 1])
+def test_a_failure_behind_one_that_was_a_flake_is_found(workers: int, culprits: str, flakes: int) -> None:
+    """Each chain may fail at `lint` by chance first: the culprits alone are refused, because of `unit`."""
+    queue = failing_fast("abcd", workers=workers, red_units={*culprits})
+    queue.flakes.update({tuple("abcd"[:length]): flakes for length in range(1, 5)})
+    core = queue.play()
+    assert landed(core) == "".join(name for name in "abcd" if name not in culprits)
+    for name in culprits:
+        assert reason_of(core, name).detail["gates"] == ["unit"]
+
+
 # -- gates that are deferred ---------------------------------------------------------------------------------
 
 

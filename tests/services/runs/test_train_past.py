@@ -50,6 +50,7 @@ def test_the_past_has_ends_times_and_flakes(repo: GitRepo, folder: Path) -> None
     assert (record.refused, record.landed) == (1, 2)
     unit = record.gates["unit"]
     assert (unit.flakes, unit.passes >= 2, unit.seconds > 0) == (1, True, True)
+    assert unit.failures >= 3  # the flake, and the red one twice
 
 
 @pytest.mark.parametrize(("has_flaked", "runs"), [(False, 2), (True, 4)])

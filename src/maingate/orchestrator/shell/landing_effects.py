@@ -159,9 +159,12 @@ class LandingEffects:
         return LinkRefused(workstream=link.input.workstream, reason=reason, behind=before[high][0])
 
     async def judge(self, effect: JudgeChain) -> ChainJudged:
-        """Run the gates of a chain, each once."""
+        """Run the gates of a chain, each once, up to the first failure; those asked again, all of them."""
         subject = JudgedSubject(
-            label=effect.label, workstream_id=effect.asked_for, is_urgent=effect.is_urgent
+            label=effect.label,
+            workstream_id=effect.asked_for,
+            is_urgent=effect.is_urgent,
+            fails_fast=not effect.is_asked_again,
         )
         began = self._clock.monotonic()
         answers = await ask_once(

@@ -19,6 +19,9 @@ _ASSUMED_PASSES: Final = 20
 _SECONDS: Final = 1.0
 """Expected time of a workstream where no gate has a time: all are alike."""
 
+_LEAST_SECONDS: Final = 1e-3
+"""Least time of a gate, so that one that took none on record can be compared with others."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GatePast:
@@ -28,16 +31,21 @@ class GatePast:
         seconds: The time that half of them do not exceed.
         passes: Those that passed.
         flakes: Those that passed only when they were run again.
+        failures: Those that failed.
     """
 
     seconds: float = 0.0
     passes: int = 0
     flakes: int = 0
+    failures: int = 0
 
     @property
     def flake_rate(self) -> float:
         """The probability that it fails on a tree that is right."""
         return self.flakes / (max(self.passes, self.flakes) + _ASSUMED_PASSES)
+
+
+_NO_PAST: Final = GatePast()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,12 +74,24 @@ class TrainRecord:
         bad = _BAD + share * self.refused + refused
         return bad / (bad + _GOOD + share * self.landed + landed)
 
+    def failures_per_second(self, gate: str, *, passed: int = 0, failed: int = 0) -> float:
+        """Return the probability that a gate fails, by its expected time; unknown ones are like the others.
+
+        Args:
+            gate: The gate.
+            passed: Executions of this run that passed.
+            failed: Executions of this run that failed.
+        """
+        past = self.gates.get(gate, _NO_PAST)
+        bad = _BAD + past.failures + failed
+        return bad / (bad + _GOOD + past.passes + passed) / max(self.seconds_of([gate]), _LEAST_SECONDS)
+
     def seconds_of(self, gates: Iterable[str]) -> float:
         """Return the expected time of some gates one after the other; unknown ones are like the others."""
         known = [gate.seconds for gate in self.gates.values() if gate.seconds]
         if not known:
             return _SECONDS
-        return sum(self.gates[gate].seconds if gate in self.gates else fmean(known) for gate in gates)
+        return sum(self.gates.get(gate, _NO_PAST).seconds or fmean(known) for gate in gates)
 
     def flake_rate_of(self, gates: Iterable[str]) -> float:
         """Return the probability that any of some gates fails on a tree that is right."""

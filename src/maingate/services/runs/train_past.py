@@ -17,6 +17,7 @@ def train_record(context: RepositoryContext) -> TrainRecord:
                 seconds=times[name].quantile(0.5) if name in times else 0.0,
                 passes=work.passes.get(name, 0),
                 flakes=work.flakes.get(name, 0),
+                failures=work.failures.get(name, 0),
             )
             for name in {*times, *work.passes}
         },

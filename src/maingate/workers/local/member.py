@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,12 +29,14 @@ class JobTicket:
         end: Its end, once it is known.
         is_cancelled: Whether it was cancelled while it ran.
         has_company: Whether another job of the pool ran at any time while it did.
+        ended: Called once its end is known.
     """
 
     job: Job
     end: "asyncio.Future[JobEnd]"
     is_cancelled: bool = False
     has_company: bool = False
+    ended: Callable[[JobEnd], None] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -44,6 +47,8 @@ class JobTicket:
         """Set the end, unless it is known already."""
         if not self.end.done():
             self.end.set_result(end)
+            if self.ended is not None:
+                self.ended(end)
 
     def lose(
         self,

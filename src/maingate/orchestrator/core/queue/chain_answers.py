@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.decision import GateEvidence
 from maingate.orchestrator.core.queue.built_chains import not_under
+from maingate.orchestrator.core.queue.gate_order import GateOrder
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.train.chains import CandidateChain
 from maingate.orchestrator.train.values import Purpose, WantedRun
@@ -17,10 +18,11 @@ class ChainAnswers:
 
     Args:
         plan: The plan, which has the gates.
+        order: The order in which gates are asked.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, order: GateOrder) -> None:
+        self._plan, self._order = plan, order
         self._of: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._newest: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._ended: dict[CandidateChain, dict[str, float]] = {}
@@ -40,6 +42,7 @@ class ChainAnswers:
         failed = self._failures(chain)
         known = self._of.setdefault(chain, {})
         for answer in answers:
+            self._order.count(answer)
             self._newest.setdefault(chain, {})[answer.gate] = answer
             self._ended.setdefault(chain, {})[answer.gate] = ended
             before = known.get(answer.gate)
@@ -53,7 +56,7 @@ class ChainAnswers:
         return [gate for gate, each in answers.items() if not each.passed and not each.is_blocked]
 
     def to_ask(self, wanted: WantedRun, workstreams: Iterable[WorkstreamNode]) -> tuple[str, ...]:
-        """Return the gates of a run, each after those it needs.
+        """Return the gates of a run in the order in which they are asked, without those that have passed.
 
         Args:
             wanted: The run.
@@ -65,7 +68,8 @@ class ChainAnswers:
             case Purpose.BASE:
                 return self._doubted(wanted.chain)
             case _:
-                return self._plan.sorted_gates(gate for ws in workstreams for gate in ws.gates)
+                gates = {gate for ws in workstreams for gate in ws.gates}
+                return self._order.ordered(gates.difference(self._passed_on(wanted.chain)))
 
     def judgement(self, suspect: CandidateChain, *, label: str, base: str) -> Judgement:
         """Return what follows from the answers about a chain and the one before it, for its last workstream.
@@ -152,14 +156,21 @@ class ChainAnswers:
         """Return the gates that failed on a chain, and never passed."""
         return [gate for gate, answer in self._of.get(chain, {}).items() if not answer.passed]
 
+    def all_passed(self, chain: CandidateChain, gates: Collection[str]) -> bool:
+        """Return whether each of some gates has passed on a chain; one that was not asked has not."""
+        return self._passed_on(chain).issuperset(gates)
+
+    def _passed_on(self, chain: CandidateChain) -> set[str]:
+        return {gate for gate, answer in self._of.get(chain, {}).items() if answer.passed}
+
     def chains(self) -> Collection[CandidateChain]:
         """Return the chains with answers."""
         return self._of.keys()
 
     def _not_passed(self, chain: CandidateChain) -> tuple[str, ...]:
-        return self._plan.sorted_gates(self.failed_on(chain))
+        return self._order.ordered(self.failed_on(chain))
 
     def _doubted(self, base: CandidateChain) -> tuple[str, ...]:
         """Return the gates that failed on chains right behind a base, and that are to pass on it."""
         suspects = [chain for chain in self._of if chain.before is base and chain.has_failed]
-        return self._plan.sorted_gates(gate for chain in suspects for gate in self._case(chain).doubted())
+        return self._order.ordered(gate for chain in suspects for gate in self._case(chain).doubted())

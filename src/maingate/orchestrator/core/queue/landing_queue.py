@@ -47,6 +47,7 @@ from maingate.orchestrator.core.queue.built_chains import BuiltChains, path_of
 from maingate.orchestrator.core.queue.chain_answers import ChainAnswers
 from maingate.orchestrator.core.queue.company import Company
 from maingate.orchestrator.core.queue.flake_record import FlakeRecord
+from maingate.orchestrator.core.queue.gate_order import GateOrder
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.train.chains import CandidateChain, ChainRun
@@ -135,7 +136,10 @@ class LandingQueue:
         self._seconds = {each: record.seconds_of(each) for each in gates}
         self._board = LandingBoard(turn.run, approvals)
         self._facts, self._chains = TrainFacts(), BuiltChains()
-        self._answers, self._company = ChainAnswers(turn.run.plan), Company()
+        self._answers, self._company = (
+            ChainAnswers(turn.run.plan, GateOrder(turn.run.plan, record)),
+            Company(),
+        )
         self._flakes = FlakeRecord()
         self._has_one_set_of_gates = len(gates) <= 1
         self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
@@ -402,9 +406,13 @@ class LandingQueue:
         if not answers:
             return
         are_refuted = self._answers.add(chain, answers, ended=event.ended)
-        if are_refuted and not is_base and self._answers.failed_on(chain):
-            chain.forget_runs()
-        passed = self._is_sound(chain, answers) if is_base else not self._answers.failed_on(chain)
+        has_passed = self._answers.all_passed(chain, asked)
+        if not (is_base or has_passed):
+            if are_refuted:
+                chain.forget_runs()
+            if not self._answers.failed_on(chain):
+                return  # gates that were given up because of another's failure are to be asked still
+        passed = self._is_sound(chain, answers) if is_base else has_passed
         run = ChainRun(id=event.run, passed=passed, started=event.started, ended=event.ended)
         if passed:
             self._flakes.record(failures=chain.failures if chain.has_failed else 0)
