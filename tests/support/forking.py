@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 from unittest.mock import patch
 
+import maingate
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 TESTS: Final = Path(__file__).parents[1]
+SOURCE: Final = Path(maingate.__file__).parents[1]
+"""Where the tests have Maingate from: in a work tree that is not where it is installed from."""
 _FORKING: Final = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["support.forked"])
 
@@ -64,7 +68,7 @@ def fork(act: Callable[..., None], *args: Any) -> "tuple[ForkServerProcess, Conn
 @lru_cache(maxsize=1)
 def ensure_running() -> None:
     """Start the server, once in each process that tests run in."""
-    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS)}
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{TESTS}{os.pathsep}{SOURCE}"}
     with patch.dict(os.environ, own, clear=True):  # it outlives the test, and is nothing that this one left
         forkserver.ensure_running()
 
