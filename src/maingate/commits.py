@@ -55,6 +55,7 @@ class LandingInput:
         base: The commit that it began on.
         settled: The head of its own ref.
         commits: Each patch with its commit on that ref, oldest first.
+        tasks: The name of the task of each patch.
         gates: The gates that must pass on the merged result.
         intents: All recorded intents to land it, oldest first.
         open_intent: The intent that may have been carried out already; None without one.
@@ -66,6 +67,7 @@ class LandingInput:
     base: Tip
     settled: Tip
     commits: Sequence[tuple[PatchId, str]]
+    tasks: Mapping[PatchId, str]
     gates: tuple[str, ...]
     intents: Sequence[LandingIntent]
     open_intent: str | None

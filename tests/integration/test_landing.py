@@ -422,14 +422,33 @@ def test_what_the_person_takes_off_the_target_meanwhile_stays_off(base: GitRepo,
     assert "secret.txt" not in base.git("log", "--name-only", "--format=", "main")
 
 
-def test_a_rename_on_the_target_does_not_lead_a_patch_to_another_path(base: GitRepo) -> None:
-    """Policy judged the patch's own paths; a merge that follows a rename elsewhere is a conflict."""
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize(
+    ("scope", "policy", "code"),
+    [
+        (None, {}, None),
+        (["a.txt", "else*"], {"allow": ["*.txt"]}, None),
+        (["a.txt"], {}, "scope_violation"),
+        (None, {"forbid": ["elsewhere.txt"]}, "policy_violation"),
+    ],
+    ids=["no-policy", "permitted", "scope", "forbidden"],
+)
+def test_a_rename_on_the_target_leads_a_patch_to_where_its_policy_lets_it(
+    base: GitRepo, scope: list[str] | None, policy: dict[str, object], code: str | None, style: str
+) -> None:
+    """Policy judges what the merge changes; the workstream lands as git merges it, or says why not."""
     moved = base.diff_of({"a.txt": None, "elsewhere.txt": "one\ntwo\nthree\n"}, "-M")
     workstreams = one_each({"move": b"", "edit": b""})
-    workstreams["edit"]["tasks"]["t"]["scope"] = ["a.txt"]
-    landed = land(base, {"move": moved, "edit": base_patch(base)}, workstreams=workstreams)
-    assert landed.code("edit") == "conflict"
-    assert base.git("show", "main:elsewhere.txt") == "one\ntwo\nthree"
+    workstreams["edit"]["policy"] = policy
+    if scope is not None:
+        workstreams["edit"]["tasks"]["t"]["scope"] = scope
+    patches = {"move": moved, "edit": base_patch(base)}
+    landed = land(base, patches, workstreams=workstreams, landing=style)
+    assert landed.code("edit") == code
+    text = "one\ntwo\nthree" if code else "one\n2\nthree"
+    assert base.git("show", "main:elsewhere.txt") == text
+    if code is not None:
+        assert "elsewhere.txt" in landed.workstream("edit")["reason"]["message"]
 
 
 def test_two_gates_with_one_command_are_both_asked(base: GitRepo) -> None:

@@ -1,50 +1,36 @@
-"""Candidates change no path that no patch has changed, and none of Maingate's own settings."""
+"""Candidates change no path that no patch has changed, unless policy permits that."""
 
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from maingate.commits import Candidate, LandingInput, Tip
-from maingate.git.merge import merge_trees
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, RunId, WorkstreamId
-from maingate.landing.candidate import build, change_of_settings
+from maingate.landing.candidate import build
+from maingate.landing.strayed import JudgeStrayed, Strayed
+from maingate.patches.text.quoting import show_path
 from maingate.plan.choices import LandingStyle
-from maingate.reasons import Reason
+from maingate.reasons import Reason, ReasonCode
 from support.factories import GitRepo
 
 TEXT = "".join(f"# line {number}\n" for number in range(40))
 
 
-@pytest.mark.parametrize(("name", "is_refused"), [("maingate.toml", True), ("settings.toml", False)])
-def test_a_merge_that_follows_a_rename_into_the_settings_is_refused(
-    repo: GitRepo, name: str, is_refused: bool
-) -> None:
-    """A patch of a file that becomes `maingate.toml` meanwhile changes settings without naming them."""
-    base = repo.commit({"other.toml": TEXT})
-    theirs = repo.commit({"other.toml": f"{TEXT}workers = 7\n"})
-    repo.git("reset", "-q", "--hard", base)
-    repo.git("mv", "other.toml", name)
-    ours = repo.commit({})
-    with Repository.open(repo.path) as repository:
-        trees = {commit: repository.tree_of(commit) for commit in (base, ours, theirs)}
-        merged = merge_trees(repository, base=trees[base], ours=trees[ours], theirs=trees[theirs])
-        assert isinstance(merged, str)
-        assert b"workers" in (repository.blob_at(merged, name.encode()) or pytest.fail("no blob")).data
-        candidate = Candidate(
-            onto=Tip(commit=ours, tree=trees[ours]), tip=Tip(commit=theirs, tree=merged), commits={}
-        )
-        refusal = change_of_settings(repository, candidate)
-    assert (refusal is not None) is is_refused
-    if refusal is not None:
-        assert (str(refusal.code), refusal.detail["path"]) == ("policy_violation", "maingate.toml")
-
-
 EDITED = TEXT.replace("line 7\n", "line seven\n")
 
 
-def built(repo: GitRepo, commits: Sequence[str], onto: str, style: LandingStyle) -> Candidate | Reason:
+def refuses(strayed: Strayed) -> Reason:
+    """Refuse all that a merge changes elsewhere."""
+    paths = [show_path(path) for path in strayed.paths]
+    return Reason(code=ReasonCode.POLICY_VIOLATION, message="it strays", detail={"paths": paths})
+
+
+def built(
+    repo: GitRepo, commits: Sequence[str], onto: str, style: LandingStyle, judge: JudgeStrayed = refuses
+) -> Candidate | Reason:
     """Build the candidate of a workstream of some commits in a row, on another commit."""
     with Repository.open(repo.path) as repository:
 
@@ -58,6 +44,7 @@ def built(repo: GitRepo, commits: Sequence[str], onto: str, style: LandingStyle)
             base=tip(repo.git("rev-parse", f"{commits[0]}^")),
             settled=tip(commits[-1]),
             commits=[(PatchId(f"patch_{number}"), commit) for number, commit in enumerate(commits)],
+            tasks={PatchId(f"patch_{number}"): f"task{number}" for number, _ in enumerate(commits)},
             gates=(),
             intents=(),
             open_intent=None,
@@ -70,12 +57,13 @@ def built(repo: GitRepo, commits: Sequence[str], onto: str, style: LandingStyle)
             onto=tip(onto),
             target="refs/heads/main",
             at=datetime(2026, 1, 1, tzinfo=UTC),
+            judge=judge,
         )
 
 
 @pytest.mark.parametrize("style", LandingStyle)
 @pytest.mark.parametrize("is_rewritten", [False, True], ids=["moved", "rewritten"])
-def test_an_edit_does_not_follow_its_file_to_where_no_patch_has_named_it(
+def test_an_edit_follows_its_file_only_where_policy_lets_it(
     repo: GitRepo, style: LandingStyle, is_rewritten: bool
 ) -> None:
     """A policy has looked at `pub/f`; the file was moved to `secret/f` meanwhile, which may be forbidden."""
@@ -86,7 +74,10 @@ def test_an_edit_does_not_follow_its_file_to_where_no_patch_has_named_it(
     ahead = repo.commit({"secret/f": TEXT} if is_rewritten else {"pub/f": None, "secret/f": TEXT})
     refused = built(repo, [edit], ahead, style)
     assert isinstance(refused, Reason)
-    assert (str(refused.code), refused.detail["paths"]) == ("conflict", ["secret/f"])
+    assert (str(refused.code), refused.detail["paths"]) == ("policy_violation", ["secret/f"])
+    permitted = built(repo, [edit], ahead, style, lambda _: None)
+    assert isinstance(permitted, Candidate)
+    assert repo.git("show", f"{permitted.tip.commit}:secret/f") == EDITED.strip()
 
 
 def test_a_commit_that_is_made_again_does_not_follow_a_file_though_the_next_one_undoes_it(
@@ -123,3 +114,104 @@ def test_a_commit_that_the_target_has_already_is_left_out_of_those_made_again(re
     candidate = built(repo, edits, ahead, LandingStyle.REBASE)
     assert isinstance(candidate, Candidate)
     assert set(candidate.commits.values()) == {candidate.tip.commit}
+
+
+Files = dict[str, str | bytes | None]
+FOLDER: Files = {f"pub/{name}": f"{name}\n{TEXT}" for name in "xyz"}
+MOVED: Files = {f"pub/{name}": None for name in "xyz"} | {f"new/{name}": f"{name}\n{TEXT}" for name in "xyz"}
+EDIT: Files = {"pub/x": f"x\n{EDITED}"}
+MOVES: list[tuple[str, Files, Files, set[str]]] = [
+    ("file", {"pub/x": None, "new/x": f"x\n{TEXT}"}, EDIT, {"new/x"}),
+    ("file-and-edit", {"pub/x": None, "new/x": f"x\n{TEXT}more\n"}, EDIT, {"new/x"}),
+    ("folder", MOVED, EDIT, {"new/x"}),
+    ("folder-with-an-addition", MOVED, {"pub/w": "w\n"}, {"new/w"}),
+    ("folder-of-the-workstream", {"pub/w": "w\n"}, MOVED, {"pub/w", "new/w"}),
+    ("case", {"pub/x": None, "pub/X": f"x\n{TEXT}"}, EDIT, {"pub/X"}),
+    ("settings", {"pub/x": None, "maingate.toml": f"x\n{TEXT}"}, EDIT, {"maingate.toml"}),
+    ("both-to-one", {"pub/x": None, "new/x": f"x\n{TEXT}"}, {"pub/x": None, "new/x": f"x\n{EDITED}"}, set()),
+    ("both-to-two", {"pub/x": None, "new/x": f"x\n{TEXT}"}, {"pub/x": None, "old/x": f"x\n{EDITED}"}, set()),
+    ("beside", {"pub/x": None, "new/x": f"x\n{TEXT}"}, {"pub/y": f"y\n{EDITED}"}, set()),
+]
+
+
+@pytest.mark.parametrize("folders", ["", "true", "false"])
+@pytest.mark.parametrize(
+    ("ahead", "own", "strayed"), [each[1:] for each in MOVES], ids=[each[0] for each in MOVES]
+)
+def test_a_merge_of_what_has_moved_is_that_of_git(
+    repo: GitRepo, ahead: Files, own: Files, strayed: set[str], folders: str
+) -> None:
+    """Policy is asked about the paths that git changes and no patch names; else the tree is git's."""
+    if folders:
+        repo.git("config", "merge.directoryRenames", folders)
+    base = repo.commit(FOLDER)
+    commit = repo.commit(own)
+    repo.git("reset", "-q", "--hard", base)
+    onto = repo.commit(ahead)
+    asked: set[str] = set()
+
+    def judge(found: Strayed) -> None:
+        asked.update(map(show_path, found.paths))
+
+    candidate = built(repo, [commit], onto, LandingStyle.MERGE, judge)
+    if git_merges(repo, commit):
+        assert isinstance(candidate, Candidate)
+        assert candidate.tip.tree == repo.tree()
+        assert asked == {path for path in strayed if folders == "true" or "/w" not in path}
+    else:
+        assert isinstance(candidate, Reason)
+        assert (str(candidate.code), asked) == ("conflict", set())
+
+
+def git_merges(repo: GitRepo, commit: str) -> bool:
+    """Merge a commit as a person does; return whether git could."""
+    done = subprocess.run(
+        ["git", "merge", "-q", "--no-ff", "-m", "x", commit], cwd=repo.path, capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def test_a_mode_that_changes_with_the_name_stays(repo: GitRepo) -> None:
+    """The target made the file executable where it moved it; the edit comes there and changes no mode."""
+    base = repo.commit(FOLDER)
+    commit = repo.commit(EDIT)
+    repo.git("reset", "-q", "--hard", base)
+    repo.git("mv", "pub/x", "run")
+    (repo.path / "run").chmod(0o755)
+    onto = repo.commit({})
+    candidate = built(repo, [commit], onto, LandingStyle.MERGE, lambda _: None)
+    assert isinstance(candidate, Candidate)
+    assert git_merges(repo, commit)
+    assert candidate.tip.tree == repo.tree()
+    assert repo.git("ls-tree", candidate.tip.commit, "run").startswith("100755 ")
+
+
+def test_each_patch_answers_for_what_it_changes_itself(repo: GitRepo) -> None:
+    """Two patches change files that the target has moved apart: neither is asked about the other's."""
+    base = repo.commit(FOLDER)
+    commits = [repo.commit({f"pub/{name}": f"{name}\n{EDITED}"}) for name in "xy"]
+    repo.git("reset", "-q", "--hard", base)
+    onto = repo.commit({"pub/x": None, "one": f"x\n{TEXT}", "pub/y": None, "two": f"y\n{TEXT}"})
+    asked: list[tuple[str, list[str]]] = []
+
+    def judge(found: Strayed) -> None:
+        asked.append((found.patch, [show_path(path) for path in found.paths]))
+
+    assert isinstance(built(repo, commits, onto, LandingStyle.MERGE, judge), Candidate)
+    assert asked == [("patch_0", ["one"]), ("patch_1", ["two"])]
+
+
+def test_where_patches_cannot_be_told_apart_each_answers_for_all(repo: GitRepo) -> None:
+    """The first patch conflicts with the target by itself, the second mends that: the whole merges."""
+    base = repo.commit(FOLDER)
+    first = repo.commit({"pub/x": f"x\n{EDITED}", "pub/y": "gone\n"})
+    commits = [first, repo.commit({"pub/y": f"y\n{TEXT}"})]
+    repo.git("reset", "-q", "--hard", base)
+    onto = repo.commit({"pub/x": None, "one": f"x\n{TEXT}", "pub/y": f"y\n{TEXT}more\n"})
+    asked: list[tuple[str, list[str]]] = []
+
+    def judge(found: Strayed) -> None:
+        asked.append((found.patch, [show_path(path) for path in found.paths]))
+
+    assert isinstance(built(repo, commits, onto, LandingStyle.MERGE, judge), Candidate)
+    assert asked == [("patch_0", ["one"]), ("patch_1", ["one"])]

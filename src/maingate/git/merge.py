@@ -122,9 +122,14 @@ def _of_commits(
 
 def pick(repository: Repository, commit: str, *, onto: str) -> str | MergeConflict:
     """Return the tree that a commit's change against its first parent makes of another commit's tree."""
+    return pick_tree(repository, commit, onto=repository.tree_of(onto))
+
+
+def pick_tree(repository: Repository, commit: str, *, onto: str) -> str | MergeConflict:
+    """Return the tree that a commit's change against its first parent makes of another tree."""
     picked = repository.read_commit(commit)
     base = repository.tree_of(picked.parents[0]) if picked.parents else None
-    return merge_trees(repository, base=base, ours=repository.tree_of(onto), theirs=picked.tree)
+    return merge_trees(repository, base=base, ours=onto, theirs=picked.tree)
 
 
 def rebase(

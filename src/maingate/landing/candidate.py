@@ -2,22 +2,21 @@
 
 Building a candidate moves no ref. The tree is the same in all three styles, only the history differs, so a
 verdict on the tree holds for any of them. When the target has not moved since the workstream began, that tree
-is the one its own patches were proved on.
+is the one its own patches were proved on. Where a merge takes changes to paths that no patch has named,
+policy judges them (`landing.strayed`).
 """
 
 import re
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final
 
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.git.commits import commit_content
-from maingate.git.merge import MergeConflict, RebaseConflict, Rebased, merge_commits, rebase
-from maingate.git.repository import MAINGATE_MAIL, GitEntry, Repository, Signature
+from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
+from maingate.git.repository import MAINGATE_MAIL, Repository, Signature
 from maingate.ids import RunId
-from maingate.patches.policy.unsafe_paths import is_settings
-from maingate.patches.text.quoting import show_path
+from maingate.landing.strayed import JudgeStrayed, refusal_of, strayed_in_merge, strayed_in_rebase
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from maingate.wording import listed
@@ -36,6 +35,7 @@ def build(
     onto: Tip,
     target: str,
     at: datetime,
+    judge: JudgeStrayed,
 ) -> Candidate | Reason:
     """Return the commit that a workstream would land as.
 
@@ -47,12 +47,14 @@ def build(
         onto: The target's head.
         target: Full name of the target, for the message.
         at: The time that commits are stamped with.
+        judge: Returns why policy refuses what a merge changes elsewhere.
 
     Returns:
-        The candidate, or the reason why the workstream conflicts with the target.
+        The candidate, or the reason why the workstream conflicts with the target, or why policy refuses what
+        it would change there.
     """
     if style is LandingStyle.REBASE or _is_rewritten(repository, landing, onto):
-        replayed = _rebased(repository, landing, onto, at)
+        replayed = _rebased(repository, landing, onto, at, judge)
         if isinstance(replayed, Reason) or style is LandingStyle.REBASE:
             return replayed
         tree, settled, commits = replayed.tip.tree, replayed.tip.commit, replayed.commits
@@ -62,8 +64,10 @@ def build(
             merged = merge_commits(repository, ours=onto.commit, theirs=settled, into=target)
             if isinstance(merged, MergeConflict):
                 return _conflict(landing, merged.paths, onto)
-            if strayed := _strayed(repository, landing, onto, merged):
-                return _conflict(landing, strayed, onto)
+            own = (landing.base.tree, landing.settled.tree)
+            strayed = strayed_in_merge(repository, landing.commits, own=own, merge=(onto.tree, merged))
+            if refused := refusal_of(strayed, judge):
+                return refused
             tree = merged
     if style is LandingStyle.SQUASH:
         return _squashed(repository, landing, onto, tree, run_id=run_id, at=at)
@@ -129,16 +133,6 @@ def _is_rewritten(repository: Repository, landing: LandingInput, onto: Tip) -> b
     return onto.commit != landing.base.commit and not repository.is_ancestor(landing.base.commit, onto.commit)
 
 
-def _strayed(repository: Repository, landing: LandingInput, onto: Tip, tree: str) -> Sequence[bytes]:
-    """List the paths that a merge would change and that no patch of the workstream changed.
-
-    A merge follows renames: the change that a patch was allowed to make to one path would be made to another,
-    which no policy has checked.
-    """
-    own = repository.changed_paths(landing.base.tree, landing.settled.tree)
-    return sorted(path for path in repository.changed_paths(onto.tree, tree) if path not in own)
-
-
 def _squashed(
     repository: Repository, landing: LandingInput, onto: Tip, tree: str, *, run_id: RunId, at: datetime
 ) -> Candidate:
@@ -161,36 +155,22 @@ def _squashed(
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
 
 
-def _rebased(repository: Repository, landing: LandingInput, onto: Tip, at: datetime) -> Candidate | Reason:
+def _rebased(
+    repository: Repository, landing: LandingInput, onto: Tip, at: datetime, judge: JudgeStrayed
+) -> Candidate | Reason:
     if onto.commit == landing.base.commit:
         return Candidate(onto=onto, tip=landing.settled, commits=dict(landing.commits))
     moved = rebase(repository, [commit for _, commit in landing.commits], onto=onto.commit, date=at)
     if isinstance(moved, RebaseConflict):
         return _conflict(landing, moved.paths, onto)
+    strayed = strayed_in_rebase(repository, landing.commits, moved, onto=onto.commit)
+    if refused := refusal_of(strayed, judge):
+        return refused
     now = dict(moved.commits)
-    if strayed := _strayed_again(repository, moved, onto.commit):
-        return _conflict(landing, strayed, onto)
     commits = {patch_id: now[commit] for patch_id, commit in landing.commits}
     return Candidate(
         onto=onto, tip=Tip(commit=moved.head, tree=repository.tree_of(moved.head)), commits=commits
     )
-
-
-def _strayed_again(repository: Repository, moved: Rebased, onto: str) -> Sequence[bytes]:
-    """List the paths that a commit changes since it was made again, and that it did not change before."""
-    strayed: set[bytes] = set()
-    before = onto
-    for old, new in moved.commits:
-        if new not in (old, before):  # neither kept nor left out
-            strayed |= _changed_by(repository, new) - _changed_by(repository, old)
-        before = new
-    return sorted(strayed)
-
-
-def _changed_by(repository: Repository, commit: str) -> AbstractSet[bytes]:
-    made = repository.read_commit(commit)
-    before = repository.tree_of(made.parents[0]) if made.parents else None
-    return repository.changed_paths(before, made.tree).keys()
 
 
 def _squash_message(landing: LandingInput, messages: Sequence[bytes]) -> bytes:
@@ -258,36 +238,3 @@ def _conflict(landing: LandingInput, paths: Sequence[bytes], onto: Tip) -> Reaso
         message=f"{landing.name} conflicts with the current target in {listed(names, 5)}",
         detail={"paths": names, "onto": onto.commit},
     )
-
-
-def change_of_settings(
-    repository: Repository, candidate: Candidate, landing: LandingInput | None = None
-) -> Reason | None:
-    """Return why a candidate may not land that changes Maingate's own settings; None when it may.
-
-    It may when one of its patches names them, which a person has approved. A merge can change them without,
-    where it follows a file that was renamed meanwhile.
-
-    Args:
-        repository: The repository.
-        candidate: The candidate.
-        landing: The workstream that it is made of.
-    """
-    before, after = (_settings_in(repository, tip.tree) for tip in (candidate.onto, candidate.tip))
-    if landing is not None:
-        own = repository.changed_paths(landing.base.tree, landing.settled.tree)
-        before, after = (
-            {name: entry for name, entry in found.items() if name not in own} for found in (before, after)
-        )
-    if before == after:
-        return None
-    name = show_path(min(set(before.items()) ^ set(after.items()), key=lambda each: each[0])[0])
-    return Reason(
-        code=ReasonCode.POLICY_VIOLATION,
-        message=f"{name}: the merged result would change Maingate's own settings; change them by hand",
-        detail={"path": name, "rule": "allow_settings_changes", "limit": False},
-    )
-
-
-def _settings_in(repository: Repository, tree: str) -> dict[bytes, GitEntry]:
-    return {name: entry for name, entry in repository.list_directory(tree) if is_settings(name)}

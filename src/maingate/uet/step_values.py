@@ -7,7 +7,8 @@ from typing import Any, Literal
 from maingate.patches.intake import Intake
 from maingate.patches.policy.policy import Policy
 from maingate.patches.repair_record import Repair
-from maingate.plan.model import TaskPlan
+from maingate.plan.choices import TaskKind, Whitespace
+from maingate.plan.model import Plan, TaskPlan
 from maingate.reasons import Reason
 
 Origin = Literal["ready", "tool"]
@@ -86,6 +87,25 @@ class Piece:
     order: Order
     trailers: Sequence[tuple[str, str]]
     commit: str | None = None
+
+
+def order_of(plan: Plan, task: TaskPlan, *, label: str, policy: Policy) -> Order:
+    """Return the order of a task of a plan.
+
+    Args:
+        plan: The plan.
+        task: The task.
+        label: The task's name for people.
+        policy: All layers of policy that hold for it.
+    """
+    whitespace = task.whitespace or plan.whitespace
+    return Order(
+        label=label,
+        task=task,
+        policy=policy,
+        origin="tool" if task.kind is TaskKind.TOOL else "ready",
+        fixes_endings=whitespace is Whitespace.FIX_EOL,
+    )
 
 
 def message_of(order: Order, intake: Intake | None) -> str:

@@ -1,6 +1,7 @@
 """Trials of items: what conflicts with the target, what with one another, and what cannot be told."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -193,7 +194,7 @@ CLASHES: list[tuple[str, Files, Files, tuple[str, ...]]] = [
         ("to/new", "dir/new"),
     ),
     ("rename-to-one-name", {"a.txt": None, "x": LINES}, {"dir/c.txt": None, "x": LINES.upper()}, ("x",)),
-    ("rename-ahead-of-a-change", {"a.txt": None, "x.txt": LINES}, {"a.txt": changed(3, "z")}, ("x.txt",)),
+    ("rename-ahead-of-a-change", {"a.txt": None, "x.txt": LINES}, {"a.txt": changed(3, "z")}, ()),
     ("change-ahead-of-a-rename", {"a.txt": changed(3, "z")}, {"a.txt": None, "x.txt": LINES}, ()),
 ]
 
@@ -204,11 +205,7 @@ CLASHES: list[tuple[str, Files, Files, tuple[str, ...]]] = [
 def test_pairs_conflict_as_their_landing_would(
     base: GitRepo, scratch: Repository, ahead: Files, behind: Files, paths: tuple[str, ...]
 ) -> None:
-    """Renames, deletions, binary files, files and directories of one name.
-
-    A merge that would follow a rename changes a path that no policy has looked at for the later item: that is
-    a conflict, as it is when it lands.
-    """
+    """Renames, deletions, binary files, files and directories of one name."""
     branch(base, "ahead", ahead)
     branch(base, "behind", behind)
     found = tried(scratch, base, [item(scratch, base, "ahead"), item(scratch, base, "behind")])
@@ -216,6 +213,28 @@ def test_pairs_conflict_as_their_landing_would(
     assert told <= set(paths)
     assert bool(told) == bool(paths)
     assert states(found)["behind"] == ("held" if paths else "clear")
+
+
+@pytest.mark.parametrize("refused", [b"x.txt", b"y.txt"])
+def test_a_change_follows_a_rename_ahead_where_policy_permits_it(
+    base: GitRepo, scratch: Repository, refused: bytes
+) -> None:
+    """The later item is judged by what its merge changes; a refusal holds it, as it does when it lands."""
+    branch(base, "ahead", {"a.txt": None, "x.txt": LINES})
+    branch(base, "behind", {"a.txt": changed(3, "z"), "new.txt": "new\n"})
+    asked: list[set[bytes]] = []
+
+    def judge(into: str, merged: str) -> Reason | None:
+        changes = set(scratch.changed_paths(into, merged))
+        asked.append(changes)
+        reason = Reason(code=ReasonCode.POLICY_VIOLATION, message="not there")
+        return reason if refused in changes else None
+
+    later = replace(item(scratch, base, "behind"), judge=judge)
+    found = tried(scratch, base, [item(scratch, base, "ahead"), later])
+    assert states(found)["behind"] == ("held" if refused == b"x.txt" else "clear")
+    assert conflicts(found) == ([("behind", "ahead", ("x.txt",))] if refused == b"x.txt" else [])
+    assert asked == [{b"x.txt", b"new.txt"}]
 
 
 def test_attributes_decide_as_when_landing(base: GitRepo, scratch: Repository) -> None:

@@ -245,7 +245,7 @@ class WorkReader:
         """Return a branch whose commits are to land as they are; None where that cannot be."""
         entries = tuple(entry for entry in item.entries if entry.diff.strip())
         tip, is_on_head = item.entries[-1].origin, fork == self._target.commit
-        tree = self._repository.tree_of(tip) if is_on_head else self._merged_tree(fork, tip)
+        tree = self._repository.tree_of(tip) if is_on_head else self._merged_tree(tip)
         is_of_others = bases not in ([], [fork])
         if not entries or tree is None or len(bases) > 1:
             return None
@@ -258,15 +258,13 @@ class WorkReader:
         own = OwnCommits(base=fork, commits=commits)
         return replace(item, entries=entries, applied=known.applied, tree=tree, own=own)
 
-    def _merged_tree(self, fork: str, tip: str) -> str | None:
-        """Return the tree of a merge with the target; None where it conflicts, or changes other paths."""
+    def _merged_tree(self, tip: str) -> str | None:
+        """Return the tree of a merge with the target; None where it conflicts, or changes nothing."""
         repository, onto = self._scratch, self._target.commit
         merged = self._merges.get(tip) or merge_commits(repository, ours=onto, theirs=tip)
-        if isinstance(merged, MergeConflict):
+        if isinstance(merged, MergeConflict) or merged == repository.tree_of(onto):
             return None
-        own = repository.changed_paths(repository.tree_of(fork), repository.tree_of(tip))
-        brought = repository.changed_paths(repository.tree_of(onto), merged)
-        return merged if brought and brought.keys() <= own.keys() else None
+        return merged
 
     def _is_allowed(self, entry: Entry, fork: str) -> bool:
         """Return whether policy lets a commit pass, which may be a merge that holds work of others."""

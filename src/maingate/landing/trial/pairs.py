@@ -1,8 +1,8 @@
 """Pairs of items that may conflict: those that change the same paths, merged with one another.
 
 Two items conflict as their landing would find it: the later one is merged into the earlier one's result, and
-that merge may change nothing that the later one did not change itself (it follows renames, and no policy has
-looked at the other path). Of most pairs only the paths that matter are merged, all by one git process. Where
+what that merge changes elsewhere than the later one says, because it follows renames, is what policy permits.
+Of most pairs only the paths that matter are merged, all by one git process. Where
 an item changes ``.gitattributes``, or adds to a folder that the other has moved away, whole trees are merged.
 """
 
@@ -18,6 +18,7 @@ from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.merge_many import SmallMerge, merge_many, merge_pairs
 from maingate.git.repository import Repository
 from maingate.git.trees import EMPTY_TREE, GitEntry, folders_of
+from maingate.landing.trial.values import JudgeMerge, permits_all
 
 Own = Mapping[bytes, tuple[GitEntry | None, GitEntry | None]]
 """The entries of each path that an item changes, before and after."""
@@ -39,6 +40,7 @@ class ItemPair:
         behind: The later one's.
         trees: The trees that they make, the earlier one's first.
         commits: The commits to merge instead, where their histories meet behind the target's.
+        judge: Returns why policy refuses what a merge of the later one changes elsewhere.
     """
 
     onto: str
@@ -46,6 +48,7 @@ class ItemPair:
     behind: Own
     trees: tuple[str, str]
     commits: tuple[str, str] | None = None
+    judge: JudgeMerge = permits_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +171,24 @@ def _in_conflict(
         known = pair.ahead.keys() | pair.behind.keys()
         return tuple(sorted({_own_name(path, known) for path in merged.paths}))
     changed = repository.changed_paths(ours, merged)
-    return tuple(sorted(path for path in changed if path not in pair.behind))
+    strayed = tuple(sorted(path for path in changed if path not in pair.behind))
+    return _refused(repository, pair, merged if ours == pair.trees[0] else None) if strayed else ()
+
+
+def _refused(repository: Repository, pair: ItemPair, merged: str | None) -> tuple[bytes, ...]:
+    """Return the paths of a merge of whole trees that policy refuses for the later item.
+
+    Args:
+        repository: The repository.
+        pair: The pair.
+        merged: The merged tree, where it was made already.
+    """
+    whole = merged or _whole(repository, pair)
+    if isinstance(whole, MergeConflict):
+        return whole.paths
+    changed = repository.changed_paths(pair.trees[0], whole)
+    strayed = sorted(path for path in changed if path not in pair.behind)
+    return tuple(strayed) if strayed and pair.judge(pair.trees[0], whole) is not None else ()
 
 
 def _own_name(path: bytes, known: Container[bytes]) -> bytes:

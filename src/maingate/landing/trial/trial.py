@@ -116,7 +116,7 @@ class _Trial:
             pair = self._grounds.pair(ahead, behind)
             if pair is not None:
                 names.append((self._items[ahead].name, self._items[behind].name))
-                pairs.append(pair)
+                pairs.append(replace(pair, judge=self._items[behind].judge))
         found = conflicts_of(self._repository, pairs, rules_of=self._head)
         for (ahead_name, name), paths in zip(names, found, strict=True):
             if paths:

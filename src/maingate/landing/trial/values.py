@@ -44,6 +44,16 @@ class Placed:
 Place = Callable[[Tip], Placed]
 """Puts an item on a commit; it only writes objects."""
 
+JudgeMerge = Callable[[str, str], Reason | None]
+"""Returns why policy refuses what a merge changes elsewhere than the patches of an item say.
+
+See `landing.strayed`. It is given the tree that the item is merged into, and the merged one.
+"""
+
+
+def permits_all(_into: str, _merged: str) -> None:
+    """Permit all that a merge changes: of an item without a policy."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialItem:
@@ -55,6 +65,7 @@ class TrialItem:
         needs: The items that must land before it; those that are none of the trial have landed.
         is_critical: Whether its loss is a failure of the whole.
         commit: Its newest commit, where its own commits land as they are.
+        judge: See `JudgeMerge`.
     """
 
     name: str
@@ -62,6 +73,7 @@ class TrialItem:
     needs: Sequence[str] = ()
     is_critical: bool = True
     commit: str | None = None
+    judge: JudgeMerge = permits_all
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -209,16 +209,17 @@ class WorkstreamNode:
         """
         if self.base is None or self.lane is None:
             raise RuntimeError(f"{self.name} has no lane")
-        commits = [(patch.id, patch.commit) for patch in self._verified() if patch.commit]
+        made = [(task, patch.commit) for task, patch in self._verified() if patch.commit]
         applied = self.lane.chain if self.defers_gates else ()
-        commits += [(car.item.require_patch().id, car.tip.commit) for car in applied]
+        made += [(car.item, car.tip.commit) for car in applied]
         return LandingInput(
             workstream=self.id,
             name=self.name,
             title=self.plan.title or "",
             base=self.base,
             settled=self.tip_to_land(),
-            commits=tuple(commits),
+            commits=tuple((task.require_patch().id, commit) for task, commit in made),
+            tasks={task.require_patch().id: task.name for task, _ in made},
             gates=self.gates,
             intents=tuple(self.intents),
             open_intent=self.open_intent,
@@ -245,8 +246,8 @@ class WorkstreamNode:
             and len(lane.chain) == self.open_tasks > 0
         )
 
-    def _verified(self) -> list[PatchNode]:
-        return [task.patch for task in self.landed_patches() if task.patch]
+    def _verified(self) -> list[tuple[TaskNode, PatchNode]]:
+        return [(task, task.patch) for task in self.landed_patches() if task.patch]
 
     def landed_patches(self) -> list[TaskNode]:
         """List the tasks whose patches are verified on its ref, in lane order."""

@@ -44,6 +44,7 @@ from maingate.orchestrator.shell.job_effects import JobEffects
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
 from maingate.orchestrator.shell.task_jobs import TaskJobs
+from maingate.orchestrator.shell.task_orders import TaskOrders
 from maingate.orchestrator.shell.tool_runner import ToolRunner
 from maingate.patches.policy.policy import Policy
 from maingate.settings import Settings
@@ -86,14 +87,14 @@ class Dispatcher:
         threads: Threads,
     ) -> None:
         self._threads, self._warn = threads, warn
-        layers = Policy().tightened(settings.policy).tightened(run.plan.policy)
+        orders = TaskOrders(run, Policy().tightened(settings.policy).tightened(run.plan.policy))
         self._patches = PatchEffects(
             run=run,
             repository=repository,
             executor=executor,
             verdicts=verdicts,
             database=database,
-            layers=layers,
+            orders=orders,
             quarantine=quarantine_folder,
             fence=fence,
             threads=threads,
@@ -110,7 +111,8 @@ class Dispatcher:
             ),
             verdicts=verdicts,
             clock=clock,
-            may_change_settings=layers.allow_settings_changes is True,
+            executor=executor,
+            orders=orders,
             warn=warn,
         )
         jobs = JobEffects(

@@ -8,11 +8,12 @@ from maingate.commits import Candidate, LandingInput, Tip
 from maingate.errors import OutsideFaultError
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import WorkstreamId
-from maingate.landing.candidate import build, change_of_settings, moved, sealed
+from maingate.landing.candidate import build, moved, sealed
 from maingate.landing.checkouts.working_trees import unusable_path
 from maingate.landing.intended_move import HeldTarget
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
+from maingate.landing.strayed import judged_by
 from maingate.landing.unfinished_landing import contains, newest_landed
 from maingate.orchestrator.core.effect_inputs import RunInput
 from maingate.orchestrator.core.effects import (
@@ -36,7 +37,9 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     TargetSeen,
 )
+from maingate.orchestrator.shell.task_orders import TaskOrders
 from maingate.reasons import FAULTS, Reason, ReasonCode
+from maingate.uet.executor import Executor
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
 from maingate.verdicts.tree_judgement import ask_once
@@ -58,7 +61,8 @@ class LandingEffects:
         target: The branch that it lands on.
         verdicts: Runs gates.
         clock: The time that commits are stamped with.
-        may_change_settings: Whether the policy allows a landing to change Maingate's own settings.
+        executor: Checks against policy what merges change elsewhere than patches say.
+        orders: The policy that holds for each task.
         warn: Records a warning about a checkout and shows it to people.
     """
 
@@ -69,11 +73,12 @@ class LandingEffects:
         target: HeldTarget,
         verdicts: VerdictService,
         clock: Clock,
-        may_change_settings: bool,
+        executor: Executor,
+        orders: TaskOrders,
         warn: Callable[[str], None],
     ) -> None:
         self._run, self._target, self._verdicts, self._clock = run, target, verdicts, clock
-        self._may_change_settings, self._warn = may_change_settings, warn
+        self._executor, self._orders, self._warn = executor, orders, warn
         self._moved: dict[str, float] = {}
 
     @property
@@ -126,7 +131,8 @@ class LandingEffects:
         return sealed(candidate, seal) if seal is not None and is_to_seal else candidate
 
     def _merged(self, workstream: LandingInput, onto: Tip) -> Candidate | Reason:
-        built = build(
+        order_of = self._orders.of_landing(workstream)
+        return build(
             self._repository,
             workstream,
             run_id=self._run.id,
@@ -134,10 +140,8 @@ class LandingEffects:
             onto=onto,
             target=self._run.target,
             at=self._clock.now(),
+            judge=judged_by(self._executor, self._repository, order_of, name=workstream.name),
         )
-        if isinstance(built, Reason) or self._may_change_settings:
-            return built
-        return change_of_settings(self._repository, built, workstream) or built
 
     def _refused(
         self, link: ChainLink, reason: Reason, before: Sequence[tuple[WorkstreamId | None, Tip]]

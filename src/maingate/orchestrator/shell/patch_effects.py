@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor as Threads
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +37,14 @@ from maingate.orchestrator.core.events import (
 )
 from maingate.orchestrator.shell import evidence
 from maingate.orchestrator.shell.judged_commits import JudgedCommits
+from maingate.orchestrator.shell.task_orders import TaskOrders
 from maingate.patches.intake import Intake
-from maingate.patches.policy.policy import Policy, needs_approval
+from maingate.patches.policy.policy import needs_approval
 from maingate.patches.policy.unsafe_paths import SETTINGS
-from maingate.plan.choices import LandingStyle, TaskKind, Whitespace
+from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
-from maingate.uet.step_values import Committed, Order, Origin, Piece, Taken, summary_of
+from maingate.uet.step_values import Committed, Piece, Taken, summary_of
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
 from maingate.verdicts.tree_judgement import judge_tree
@@ -59,7 +59,7 @@ class PatchEffects:
         executor: Parses, checks and applies patches.
         verdicts: Runs gates.
         database: The ledger.
-        layers: The policy of the settings and of the plan.
+        orders: The policy that holds for each task.
         quarantine: The folder for refused patches.
         fence: Raises when this process does not hold the target any more.
         threads: Where calls that block run.
@@ -73,19 +73,16 @@ class PatchEffects:
         executor: Executor,
         verdicts: VerdictService,
         database: Database,
-        layers: Policy,
+        orders: TaskOrders,
         quarantine: Path,
         fence: Callable[[Connection], None],
         threads: Threads,
     ) -> None:
-        self._run, self._repository, self._executor = run, repository, executor
+        self._run, self._repository, self._executor, self._orders = run, repository, executor, orders
         self._verdicts, self._database = verdicts, database
         self._quarantine, self._fence, self._threads = quarantine, fence, threads
         self._judged, self._unwanted = JudgedCommits(repository, run.base), set[str]()
         self._lands_commits = run.plan.landing is LandingStyle.MERGE
-        self._policy_of = lru_cache(maxsize=256)(
-            lambda workstream, task: layers.tightened(workstream).tightened(task)
-        )
 
     def take_all(self, effects: Sequence[TakePatch]) -> list[PatchTaken]:
         """Take several ready patches in; blocks."""
@@ -94,7 +91,7 @@ class PatchEffects:
     def take(self, effect: TakePatch) -> PatchTaken:
         """Read a ready patch, parse it, and check it against policy; blocks."""
         task, base = effect.input, effect.base
-        taken = self._executor.take(Path(effect.file), self._order(task), base_tree=base.tree)
+        taken = self._executor.take(Path(effect.file), self._orders.of(task), base_tree=base.tree)
         taken = self._if_it_may_land(taken, task, base)
         origin = {"kind": "ready", "file": effect.file, "task": task.label}
         return PatchTaken(
@@ -119,7 +116,7 @@ class PatchEffects:
             origin: The attempt that made it, for the ledger.
             replaces: The patch that it stands for.
         """
-        taken = self._executor.take_again(diff, self._order(task), base_tree=base.tree)
+        taken = self._executor.take_again(diff, self._orders.of(task), base_tree=base.tree)
         taken = self._if_it_may_land(taken, task, base)
         return PatchTaken(
             task=task.id,
@@ -227,10 +224,10 @@ class PatchEffects:
     def _taken_again(self, task: TaskInput, patch: PatchId, base: Tip) -> Taken:
         with self._database.read() as conn:
             diff = artifacts.diff_of(conn, patch)
-        return self._executor.take_again(diff, self._order(task), base_tree=base.tree)
+        return self._executor.take_again(diff, self._orders.of(task), base_tree=base.tree)
 
     def _needs_approval(self, task: TaskInput, taken: Taken) -> bool:
-        return taken.intake is not None and needs_approval(self._order(task).policy, taken.intake)
+        return taken.intake is not None and needs_approval(self._orders.of(task).policy, taken.intake)
 
     def _if_it_may_land(self, taken: Taken, task: TaskInput, base: Tip) -> Taken:
         """Refuse a patch now that could not land later, or with which no later run could begin."""
@@ -249,7 +246,7 @@ class PatchEffects:
         """
         if SETTINGS not in intake.scope.paths:
             return None
-        piece = Piece(intake=intake, order=self._order(task), trailers=[])
+        piece = Piece(intake=intake, order=self._orders.of(task), trailers=[])
         made, _ = self._executor.apply([piece], onto=base.commit, tree=base.tree)
         target = self._run.target
         fault = fault_at(self._repository, Target(ref=target, commit=made[0].commit)) if made else None
@@ -270,21 +267,9 @@ class PatchEffects:
         ]
         return Piece(
             intake=patch.material,
-            order=self._order(patch.task),
+            order=self._orders.of(patch.task),
             trailers=trailers,
             commit=patch.task.plan.commit if self._lands_commits else None,
-        )
-
-    def _order(self, task: TaskInput) -> Order:
-        policy = self._policy_of(task.policy, task.plan.policy)
-        origin: Origin = "tool" if task.plan.kind is TaskKind.TOOL else "ready"
-        whitespace = task.plan.whitespace or self._run.plan.whitespace
-        return Order(
-            label=task.label,
-            task=task.plan,
-            policy=policy,
-            origin=origin,
-            fixes_endings=whitespace is Whitespace.FIX_EOL,
         )
 
     def _ledger_entry(
@@ -299,6 +284,6 @@ class PatchEffects:
             base_commit=base.commit,
             origin=origin,
             replaces=replaces,
-            summary=summary_of(self._order(task), taken.intake),
+            summary=summary_of(self._orders.of(task), taken.intake),
             **taken.facts(),
         )

@@ -18,16 +18,17 @@ from maingate.git.filter_drivers import read_drivers
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository, Target
 from maingate.git.scratch_repository import scratch_over
+from maingate.landing.strayed import judged_by, refusal_of, strayed_in_merge
 from maingate.landing.trial.trial import try_items
 from maingate.landing.trial.values import ConflictTrial, Placed, TrialItem
 from maingate.patches.apply.already_there import FindLanded, LandedChange
 from maingate.patches.policy.policy import Policy
-from maingate.plan.choices import LandingStyle, TaskKind, Whitespace
+from maingate.plan.choices import LandingStyle, TaskKind
 from maingate.plan.loader import LoadedPlan
 from maingate.plan.model import Plan, TaskPlan
 from maingate.reasons import Reason, ReasonCode
 from maingate.uet.executor import Executor
-from maingate.uet.step_values import Order, Piece
+from maingate.uet.step_values import Order, Piece, order_of
 
 NO_TREES: Final[Mapping[str, str]] = {}
 
@@ -56,16 +57,18 @@ class Trials:
         """
         plan = loaded.plan
         head = self.scratch.tree_of(target.commit)
-        items = [
-            TrialItem(
+        items: list[TrialItem] = []
+        for name in plan.workstream_order():
+            workstream = _Workstream(self, loaded, name, head=head, tree=trees.get(name))
+            item = TrialItem(
                 name=name,
-                place=_Workstream(self, loaded, name, head=head, tree=trees.get(name)).place,
+                place=workstream.place,
                 needs=plan.workstreams[name].needs,
                 is_critical=plan.workstreams[name].critical,
                 commit=_own_commit(plan, name),
+                judge=workstream.judge,
             )
-            for name in plan.workstream_order()
-        ]
+            items.append(item)
         return try_items(self.scratch, target, items)
 
 
@@ -122,6 +125,15 @@ def _own_commit(plan: Plan, name: str) -> str | None:
     return stream.tasks[stream.task_order()[-1]].commit
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Commits:
+    """The commits of the patches of a workstream, each with its task, and the trees before and after them."""
+
+    before: str
+    commits: Sequence[tuple[str, str]]
+    after: str
+
+
 class _Workstream:
     """A workstream of a plan, which is put on commits.
 
@@ -140,6 +152,7 @@ class _Workstream:
         self._head, self._tree = head, tree
         outer = Policy().tightened(loaded.settings.policy).tightened(loaded.plan.policy)
         self._policy = outer.tightened(self._stream.policy)
+        self._made: _Commits | None = None
 
     def place(self, onto: Tip) -> Placed:
         """Apply its patches to a commit, as far as they are there, up to the first that it fails by."""
@@ -151,8 +164,33 @@ class _Workstream:
             return Placed(tree=onto.tree, refusal=lost[0])
         pieces = [(name, each) for name, each in taken if isinstance(each, Piece)]
         placed = (None if refused else self._known(onto)) or self._merged(pieces, onto)
+        if placed.refusal is None and (strayed := self.judge(onto.tree, placed.tree)) is not None:
+            return Placed(tree=onto.tree, refusal=strayed)
         passed_over = (*(reason for _, reason in refused), *placed.passed_over)
         return replace(placed, passed_over=passed_over, untried=self._rest(names[len(ready) :]))
+
+    def judge(self, into: str, merged: str) -> Reason | None:
+        """Return why policy refuses what a merge of it changes elsewhere than its patches say.
+
+        Args:
+            into: The tree that it is merged into.
+            merged: The merged tree.
+        """
+        made = self._made or self._kept()
+        if made is None:
+            return None
+        own, merge = (made.before, made.after), (into, merged)
+        strayed = strayed_in_merge(self._scratch, made.commits, own=own, merge=merge)
+        return refusal_of(strayed, judged_by(self._executor, self._scratch, self._order, name=self._name))
+
+    def _kept(self) -> "_Commits | None":
+        """Return the commits that its patches are of; None where it has none, or not of all."""
+        base, tasks = self._stream.base, [(name, self._task(name)) for name in self._stream.task_order()]
+        commits = [(name, task.commit) for name, task in tasks if task.commit is not None]
+        if base is None or len(commits) < len(tasks) or not self._scratch.has_object(base):
+            return None
+        tree_of = self._scratch.tree_of
+        return _Commits(before=tree_of(base), commits=commits, after=tree_of(commits[-1][1]))
 
     def _rest(self, names: Sequence[str]) -> str | None:
         """Return why the patches from a tool's on cannot be tried; None where there are none."""
@@ -164,15 +202,13 @@ class _Workstream:
     def _label(self, name: str) -> str:
         return f"{self._name}/{name}"
 
+    def _order(self, name: str) -> Order:
+        task = self._task(name)
+        policy = self._policy.tightened(task.policy)
+        return order_of(self._loaded.plan, task, label=self._label(name), policy=policy)
+
     def _taken(self, name: str, onto: Tip) -> Piece | Reason:
-        task, label = self._task(name), self._label(name)
-        whitespace = task.whitespace or self._loaded.plan.whitespace
-        order = Order(
-            label=label,
-            task=task,
-            policy=self._policy.tightened(task.policy),
-            fixes_endings=whitespace is Whitespace.FIX_EOL,
-        )
+        label, order = self._label(name), self._order(name)
         try:
             taken = self._executor.take(self._loaded.patch_path(self._name, name), order, base_tree=onto.tree)
         except (UnreadablePatchError, PatchFolderError) as error:
@@ -204,10 +240,11 @@ class _Workstream:
         return self._applied(pieces, onto)
 
     def _applied(self, pieces: Sequence[tuple[str, Piece]], onto: Tip) -> Placed:
-        passed_over: list[Reason] = []
+        passed_over, commits = list[Reason](), list[tuple[str, str]]()
         commit, tree, at = onto.commit, onto.tree, 0
         while at < len(pieces):
             made, refusal = self._executor.apply([piece for _, piece in pieces[at:]], onto=commit, tree=tree)
+            commits += [(name, each.commit) for (name, _), each in zip(pieces[at:], made, strict=False)]
             commit, tree = (made[-1].commit, made[-1].tree) if made else (commit, tree)
             at += len(made)
             if refusal is not None:
@@ -217,6 +254,7 @@ class _Workstream:
                     return Placed(tree=tree, refusal=reason, passed_over=tuple(passed_over))
                 passed_over.append(reason)
                 at += 1
+        self._made = _Commits(before=onto.tree, commits=commits, after=tree)
         return Placed(tree=tree, passed_over=tuple(passed_over))
 
 

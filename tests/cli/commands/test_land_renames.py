@@ -1,0 +1,99 @@
+"""A branch whose files were renamed on the target lands as git merges it, where policy permits that."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.command_line import maingate
+from support.factories import GitRepo
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+RULES = '[gates.good]\nrun = "true"\n[policy]\nforbid = ["secret/**"]\n'
+LINES = "".join(f"line {n}\n" for n in range(1, 30))
+EDITED = LINES.replace("line 7\n", "line seven\n")
+
+
+@pytest.fixture
+def base(repo: GitRepo) -> GitRepo:
+    """Give a repository with a gate and a policy of its own, and a branch that edits a file."""
+    repo.commit({"maingate.toml": RULES, "a.txt": LINES, "b.txt": "b\n"}, "base")
+    repo.git("switch", "-q", "-c", "edit")
+    repo.commit({"a.txt": EDITED}, "edit")
+    repo.git("switch", "-q", "main")
+    return repo
+
+
+@pytest.fixture
+def call(base: GitRepo, hermetic_environment: Path) -> Call:
+    """Give the command line in the repository."""
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        return maingate(*args, cwd=base.path, home=hermetic_environment)
+
+    return run
+
+
+def told(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
+    """Return the JSON of a command that ended with an exit code."""
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return dict(json.loads(done.stdout))
+
+
+def test_an_edit_lands_where_its_file_is_and_is_proved_and_taken_back_there(
+    base: GitRepo, call: Call
+) -> None:
+    """The dry run says so, the branch has git's own tree, its proof holds, and a rollback finds the file."""
+    before = base.commit({"a.txt": None, "dir/moved.txt": LINES}, "move")
+    base.git("switch", "-q", "-c", "by-git")
+    base.git("merge", "-q", "-m", "merge", "edit")
+    base.git("switch", "-q", "main")
+    assert told(call("land", "edit", "--dry-run", "--json"), 0)["trial"]["items"][0]["state"] == "clear"
+    run = told(call("land", "edit", "--json"), 0)
+    assert base.tree("main") == base.tree("by-git")
+    assert base.git("rev-parse", "main^1", "main^2").split() == [before, base.head("edit")]
+    assert call("prove", "main").returncode == 0
+    assert call("audit", "verify").returncode == 0
+    assert call("rollback", run["run_id"], "--reason", "x").returncode == 0
+    assert base.tree("main") == base.tree(before)
+
+
+COMMENTED = RULES + LINES.replace("line", "# line")
+
+
+@pytest.mark.parametrize(
+    ("name", "moved_to", "rule"),
+    [("a.txt", "secret/a.txt", "forbid"), ("rules.toml", "maingate.toml", "allow_settings_changes")],
+    ids=["forbidden", "settings"],
+)
+def test_an_edit_that_would_come_to_where_policy_forbids_is_refused_with_its_reason(
+    base: GitRepo, call: Call, name: str, moved_to: str, rule: str
+) -> None:
+    """The dry run and the landing give the same reason, which names the path; the branch stays."""
+    base.commit({"rules.toml": COMMENTED, "maingate.toml": None if moved_to == "maingate.toml" else RULES})
+    base.git("switch", "-q", "-C", "edit")
+    text = (base.path / name).read_text()
+    base.commit({name: text.replace("line 7\n", "line seven\n")}, "edit")
+    base.git("switch", "-q", "main")
+    before = base.commit({name: None, moved_to: text}, "move")
+    (tried,) = told(call("land", "edit", "--dry-run", "--json"), 1)["trial"]["items"]
+    (refused,) = told(call("land", "edit", "--json"), 1)["workstreams"]
+    assert tried["state"] == "refused"
+    for reason in (tried["reason"], refused["reason"]):
+        assert (reason["code"], reason["detail"]["rule"]) == ("policy_violation", rule)
+        assert moved_to in reason["message"]
+    assert base.head("main") == before
+
+
+def test_a_branch_follows_a_rename_by_one_ahead_of_it(base: GitRepo, call: Call) -> None:
+    """Both land together, by the commits that they were made as; the dry run finds no conflict."""
+    base.git("switch", "-q", "-c", "move")
+    base.commit({"a.txt": None, "moved.txt": LINES}, "move")
+    base.git("switch", "-q", "main")
+    trial = told(call("land", "move", "edit", "--dry-run", "--json"), 0)["trial"]
+    assert ([item["state"] for item in trial["items"]], trial["conflicts"]) == (["clear", "clear"], [])
+    told(call("land", "move", "edit", "--json"), 0)
+    assert base.git("show", "main:moved.txt") == EDITED.strip()
