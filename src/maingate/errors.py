@@ -209,6 +209,10 @@ class TargetBusyError(OutsideFaultError):
         super().__init__(f"{what}; {remedy}")
 
 
+class RunBusyError(TargetBusyError):
+    """A living process is at work on the run, or other work holds it."""
+
+
 class ServerBusyError(OutsideFaultError):
     """Another server has the repository."""
 

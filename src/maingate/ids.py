@@ -87,7 +87,7 @@ def _ulid() -> str:
 
 
 class HolderKind(StrEnum):
-    """The kinds of work that hold a target, by the prefixes of their identifiers."""
+    """The kinds of work that hold a target or a run, by the prefixes of their identifiers."""
 
     RUN = "run"
     """Lands its workstreams."""
@@ -103,7 +103,7 @@ class HolderKind(StrEnum):
 
 @dataclass(frozen=True)
 class LeaseHolder:
-    """The work that holds a target, or the server that holds a repository.
+    """The work that holds a target, a run or both, or the server that holds a repository.
 
     Args:
         id: Its identifier, whose prefix is a ``HolderKind``.

@@ -12,7 +12,7 @@ from maingate.db.dao import intents, leases, patches, requests, runs, tasks, wor
 from maingate.db.dao.history import events
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.schema.tables import ENTITIES
-from maingate.landing.lease import key_of
+from maingate.landing.lease import key_of, run_key
 from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
@@ -187,10 +187,10 @@ def _seen_on(stream: WorkstreamRow, files: Mapping[str, str], *, is_completed: b
 def _leftovers(ended: Ended, conn: Connection) -> Iterator[str]:
     for intent in intents.pending(conn):
         yield f"{intent.id} is pending"
-    key = key_of(ended.scene.identity.id, TARGET)
-    lease = leases.of_key(conn, key)
-    if lease is not None and lease.expires_at > lease.acquired_at and not ended.troubles.has_crash:
-        yield f"the lease is still held: {lease}"
+    for key in (key_of(ended.scene.identity.id, TARGET), run_key(ended.run_id)):
+        lease = leases.of_key(conn, key)
+        if lease is not None and lease.expires_at > lease.acquired_at and not ended.troubles.has_crash:
+            yield f"the lease is still held: {lease}"
     for request in requests.waiting(conn, ended.run_id):
         if not ended.troubles.has_crash:
             yield f"{request.id} was never answered"

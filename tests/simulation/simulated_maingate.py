@@ -188,6 +188,7 @@ class SimulatedParts(PartsFactory):
             clock=deps.clock,
             quarantine_folder=deps.quarantine,
             fence=deps.fence,
+            target_fence=deps.target_fence,
             **rest,
         )
         made.world = scene.world
@@ -218,7 +219,7 @@ class SimulatedMaingate(Maingate):
                 parts=SimulatedParts(scene, scene.effects),
             )
             if scene.fence is not None:
-                deps = replace(deps, fence=scene.fence)
+                deps = replace(deps, fence=scene.fence, target_fence=scene.fence)
             self.orchestrator = ComparingOrchestrator(
                 run_id, deps, SilentListener(), is_only_asked=is_only_asked
             )

@@ -25,7 +25,7 @@ from maingate import faultpoints
 from maingate.bootstrap import Maingate
 from maingate.db.audit.record_check import verify
 from maingate.db.dao import leases, runs
-from maingate.landing.lease import is_held, key_of
+from maingate.landing.lease import is_held, key_of, run_key
 from support.factories import GitRepo
 from support.forking import start_forked
 from support.landing import write_plan
@@ -305,7 +305,8 @@ def check_nothing_is_left(world: World) -> None:
             for table, condition in _LEFT_OPEN.items()
         }
         row = runs.newest(conn)
-        held = [] if row is None else [leases.of_key(conn, key_of(row.repository_id, row.target_ref))]
+        keys = [] if row is None else [key_of(row.repository_id, row.target_ref), run_key(row.id)]
+        held = [leases.of_key(conn, key) for key in keys]
         assert not [lease for lease in held if lease and is_held(lease, maingate.context.clock.now())]
     assert [f"{table}: {dict(row)}" for table, rows in left.items() for row in rows] == []
 

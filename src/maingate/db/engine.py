@@ -7,7 +7,7 @@ commits. Errors of the driver and of the disk are translated here, once, into th
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -156,6 +156,11 @@ def repository_of(connection: Connection) -> str | None:
     """Return the repository that a transaction belongs to; None when the database has only one."""
     found: str | None = connection.get_execution_options().get(_REPOSITORY)
     return found
+
+
+def on_rollback(connection: Connection, undo: Callable[[], None]) -> None:
+    """Call something if a transaction is rolled back, for what was noted beside it in memory."""
+    event.listen(connection, "rollback", lambda _: undo())
 
 
 def open_database(

@@ -43,7 +43,7 @@ class HeldTarget(LandingTarget):
 
     Args:
         database: The record of intents and landings.
-        fence: Raises when this process does not hold the target any more.
+        fence: Raises when this process does not hold the target at this moment, or has lost a hold.
         clock: The time that the end of an intent is stamped with.
     """
 

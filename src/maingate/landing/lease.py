@@ -1,4 +1,7 @@
-"""The lease on a target: one holder at a time for each repository and branch, in the database.
+"""The leases on targets and on runs: one holder at a time for each branch and for each run, in the database.
+
+The process at work on a run holds the run. It holds the run's target too while it may move that branch; other
+work than a run, such as a rollback, holds the target alone.
 
 A lease has a holder, an end and a fencing token. On the machine of its holder it is held as long as that
 process exists (process id and start, not the clock), so that a crash makes no process wait for an expiry; on
@@ -8,23 +11,43 @@ refused.
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
-from maingate.db.dao import leases
+from maingate.db.dao import leases, runs
 from maingate.db.dao.leases import HeldBy, Lease
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
-from maingate.errors import LeaseLostError, RecordError, TargetBusyError
+from maingate.errors import LeaseLostError, RecordError, RunBusyError, TargetBusyError
 from maingate.ids import HolderKind, LeaseHolder
 from maingate.system.process_table import started
 
 LEASE_TIME = timedelta(seconds=60)
 """Time until a lease that is not renewed ends."""
+_WAIT: Final = "wait for it to end, or end it, and try again"
 
 
 def key_of(repository_id: str, ref: str) -> str:
-    """Return the key of a lease: the branch of a repository."""
+    """Return the key of the lease of a target: the branch of a repository."""
     return f"{repository_id}#{ref}"
+
+
+def run_key(run_id: str) -> str:
+    """Return the key of the lease of a run."""
+    return f"{leases.RUN}{run_id}"
+
+
+def is_of_run(lease: Lease) -> bool:
+    """Return whether a lease is on a run, and not on a target."""
+    return lease.key.startswith(leases.RUN)
+
+
+def subject_of(lease: Lease) -> str:
+    """Return the words for what a lease is about: the ref of a target, or the run."""
+    if is_of_run(lease):
+        return f"run {lease.key.removeprefix(leases.RUN)}"
+    return lease.key.rpartition("#")[2]
 
 
 def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> Lease:
@@ -35,11 +58,7 @@ def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> L
     """
     present = leases.of_key(conn, key)
     if present is not None and is_held(present, now):
-        raise TargetBusyError(
-            f"{key.rpartition('#')[2]} is held by {present.holder} (process {present.pid} on {present.host}, "
-            f"since {present.acquired_at:%H:%M:%S} UTC)",
-            "wait for it to end, or end it, and try again",
-        )
+        raise _busy(present)
     held = leases.acquire(
         conn,
         key,
@@ -54,6 +73,36 @@ def hold(conn: Connection, key: str, *, holder: LeaseHolder, now: datetime) -> L
     if isinstance(held, HeldBy):
         raise TargetBusyError(f"{key} was taken by {held.lease.holder} at this moment", "try again")
     return held
+
+
+def hold_run(conn: Connection, run_id: str, *, holder: LeaseHolder, now: datetime) -> Lease:
+    """Acquire the lease of a run, also from a process that is gone.
+
+    Raises:
+        RunBusyError: A living process is at work on the run, or other work holds it.
+        UnknownEntityError: There is no such run.
+    """
+    if (at_work := _lease_at_work(conn, run_id, key_of(*runs.target_of(conn, run_id)), now)) is not None:
+        raise _busy_run(run_id, at_work)
+    return hold(conn, run_key(run_id), holder=holder, now=now)
+
+
+def _busy(lease: Lease) -> TargetBusyError:
+    if is_of_run(lease):
+        return _busy_run(lease.key.removeprefix(leases.RUN), lease)
+    return TargetBusyError(f"{subject_of(lease)} is held by {lease.holder} ({_place_of(lease)})", _WAIT)
+
+
+def _busy_run(run_id: str, lease: Lease) -> RunBusyError:
+    if lease.holder.id != run_id:
+        return RunBusyError(f"run {run_id} is held by {lease.holder} ({_place_of(lease)})", _WAIT)
+    since = f"{lease.acquired_at:%H:%M:%S} UTC"
+    what = f"run {run_id} is at work in process {lease.pid} on host {lease.host}, since {since}"
+    return RunBusyError(what, _WAIT)
+
+
+def _place_of(lease: Lease) -> str:
+    return f"process {lease.pid} on {lease.host}, since {lease.acquired_at:%H:%M:%S} UTC"
 
 
 def server_key(repository_id: str) -> str:
@@ -81,9 +130,19 @@ def is_held(lease: Lease, now: datetime) -> bool:
 
 
 def lease_at_work(conn: Connection, run: RunRow, now: datetime) -> Lease | None:
-    """Return the lease by which a living process is at work on a run; None when there is no such process."""
-    lease = _held_on_target_of(conn, run, now)
-    return lease if lease is not None and lease.holder.id == run.id else None
+    """Return the lease by which a living process is at work on a run; None when there is no such process.
+
+    It is that on the run itself. A process of an older version holds the target alone, in the run's name.
+    """
+    return _lease_at_work(conn, run.id, key_of(run.repository_id, run.target_ref), now)
+
+
+def _lease_at_work(conn: Connection, run_id: str, target_key: str, now: datetime) -> Lease | None:
+    for key in (run_key(run_id), target_key):
+        lease = leases.of_key(conn, key)
+        if lease is not None and lease.holder.id == run_id and is_held(lease, now):
+            return lease
+    return None
 
 
 def is_examined(conn: Connection, run: RunRow, now: datetime) -> bool:
@@ -103,23 +162,42 @@ def _held_on_target_of(conn: Connection, run: RunRow, now: datetime) -> Lease | 
     return lease if lease is not None and is_held(lease, now) else None
 
 
-def require_lease(conn: Connection, lease: Lease) -> None:
-    """Raise unless this process still holds its lease; called in each of its transactions.
+def require_leases(conn: Connection, held: Sequence[Lease]) -> None:
+    """Raise unless this process still holds its leases; called in each of its transactions.
 
     Raises:
-        LeaseLostError: Another process holds the target by now.
-        RecordError: The record does not know the lease any more: it is an older one.
+        LeaseLostError: Another process holds the target or the run by now.
+        RecordError: The record does not know a lease any more: it is an older one.
     """
-    if not leases.holds(conn, lease):
-        present = leases.of_key(conn, lease.key)
-        if present is None or present.token < lease.token:
-            raise RecordError(
-                f"the record no longer says that {lease.holder} holds {lease.key.rpartition('#')[2]}: it was "
-                "restored to an older state, or changed by hand. This process has stopped and moves no "
-                "branch; "
-                "`maingate runs` lists what the record has"
-            )
-        raise LeaseLostError(
-            f"the hold on {lease.key.rpartition('#')[2]} was lost to another process, which continues; "
-            "this one has stopped and writes nothing more"
+    if leases.hold_all(conn, held):
+        return
+    for lease in held:
+        if not leases.holds(conn, lease):
+            raise _lost(conn, lease)
+
+
+def _lost(conn: Connection, lease: Lease) -> LeaseLostError | RecordError:
+    present = leases.of_key(conn, lease.key)
+    is_older = present is None or present.token < lease.token
+    if is_older and not (is_of_run(lease) and runs.has_ended(conn, lease.key.removeprefix(leases.RUN))):
+        return RecordError(
+            f"the record no longer says that {lease.holder} holds {subject_of(lease)}: it was restored to an "
+            "older state, or changed by hand. This process has stopped and moves no branch; "
+            "`maingate runs` lists what the record has"
         )
+    return LeaseLostError(
+        f"the hold on {subject_of(lease)} was lost to another process, which continues; "
+        "this one has stopped and writes nothing more"
+    )
+
+
+def give_back(conn: Connection, lease: Lease) -> None:
+    """Release a lease; that of a run that has ended goes altogether, since no process takes it again."""
+    is_own = leases.release(conn, lease)
+    if is_own and is_of_run(lease) and runs.has_ended(conn, lease.key.removeprefix(leases.RUN)):
+        leases.remove(conn, lease)
+
+
+def left_by_ended_runs(conn: Connection, now: datetime) -> list[Lease]:
+    """Return the leases that killed processes have left on runs that have ended; they are of no use."""
+    return [lease for lease in leases.of_ended_runs(conn) if not is_held(lease, now)]

@@ -45,7 +45,8 @@ class Dependencies:
         quarantine: The folder of refused patches, kept for people.
         environment: The variables that gates see.
         workers: Number of jobs that run at once.
-        fence: Raises when this process does not hold the run's target any more.
+        fence: Raises when this process has lost a hold, on the run or its target.
+        target_fence: The same; it raises also when this process does not hold the target now.
         template: Text by which a tool learns of its last patch's faults; None for the built-in one.
         budget_usd: Budget of the run's tools together, instead of the plan's.
         committed: Called in the loop after each commit; it only sets a flag (``monitoring.hooks``).
@@ -69,6 +70,7 @@ class Dependencies:
     environment: Mapping[str, str]
     workers: int
     fence: Callable[[Connection], None]
+    target_fence: Callable[[Connection], None]
     template: str | None = None
     budget_usd: float | None = None
     committed: Callable[[], None] = lambda: None
@@ -157,6 +159,7 @@ class PartsFactory:
             clock=deps.clock,
             quarantine_folder=deps.quarantine,
             fence=deps.fence,
+            target_fence=deps.target_fence,
             **rest,
         )
 

@@ -80,7 +80,7 @@ class CleanupService:
             dry_run: Whether to remove nothing.
 
         Raises:
-            TargetBusyError: A living process holds the target of a run that has not ended.
+            TargetBusyError: A living process holds a run that has not ended, or its target.
             OutsideFaultError: Something could not be removed; things removed before it are gone.
             GitError: The refs could not be deleted.
         """

@@ -135,7 +135,7 @@ class RollbackService:
             ref=run.target_ref,
             timeout=self._context.settings.checkout_timeout,
             database=self._context.database,
-            fence=deps.fence,
+            fence=deps.target_fence,
             clock=self._context.clock,
         )
         manager = RollbackManager(

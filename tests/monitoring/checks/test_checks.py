@@ -19,7 +19,7 @@ from maingate.db.ledger import follower_positions
 from maingate.db.rollups import store
 from maingate.errors import DatabaseError, MaingateError
 from maingate.ids import LeaseHolder, new_id
-from maingate.landing.lease import LEASE_TIME, hold, key_of
+from maingate.landing.lease import LEASE_TIME, hold, key_of, run_key
 from maingate.monitoring.alert_follower import figures_of
 from maingate.monitoring.checks import disk, lease, pool, record, repository, stuck
 from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
@@ -300,6 +300,23 @@ def test_a_hold_that_is_not_renewed_is_degraded(context: RepositoryContext, cloc
     trouble = the_only(lease.check_leases(context))
     assert f"process {os.getpid()} holds main" in trouble.reason
     assert "ended 30 s ago" in trouble.reason
+
+
+def test_a_run_at_work_need_not_hold_its_target(context: RepositoryContext, clock: ManualClock) -> None:
+    """Its process holds the run itself, and has the target only at times; each process is named once."""
+    run = a_run(context)
+    with context.database.write() as conn:
+        hold(conn, run_key(run.id), holder=LeaseHolder(run.id), now=context.clock.now())
+    found = lease.check_leases(context)
+    assert (found.state, found.summary) == (HealthState.OK, "targets held: 0, runs under way: 1")
+    clock.advance(LEASE_TIME + timedelta(seconds=30))
+    assert f"holds run {run.id} and has not renewed" in the_only(lease.check_leases(context)).reason
+    with context.database.write() as conn:
+        conn.exec_driver_sql("DELETE FROM leases")
+        hold(conn, run_key(run.id), holder=LeaseHolder(run.id), now=context.clock.now() - 2 * LEASE_TIME)
+        key = key_of(context.identity.id, run.target_ref)
+        hold(conn, key, holder=LeaseHolder(run.id), now=context.clock.now() - 2 * LEASE_TIME)
+    assert f"holds main for {run.id} and has not" in the_only(lease.check_leases(context)).reason
 
 
 def a_worker(context: RepositoryContext, pid: int, name: str = "laptop/0") -> str:

@@ -16,7 +16,7 @@ import pytest
 from maingate.db.dao import runs, workers
 from maingate.git import private_git
 from maingate.ids import LeaseHolder, new_id
-from maingate.landing.lease import hold, key_of
+from maingate.landing.lease import hold, hold_run, key_of
 from maingate.monitoring.doctor import host, leftovers, programs, repository
 from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
 from maingate.monitoring.health import HealthChecks
@@ -183,6 +183,13 @@ def test_workers_and_holds_of_a_dead_process(context: RepositoryContext, killed:
     assert (
         f"{run.id} still has refs/heads/main on record, but its process {killed}" in found.troubles[1].reason
     )
+    with context.database.write() as conn:
+        hold_run(conn, run.id, holder=LeaseHolder(run.id), now=now)
+        conn.exec_driver_sql("UPDATE leases SET pid = ?, pid_started = 'long ago'", (killed,))
+    assert leftovers.check_dead(context) == found, "one process is named once"
+    with context.database.write() as conn:
+        conn.exec_driver_sql("DELETE FROM leases WHERE key NOT LIKE 'run:%'")
+    assert f"{run.id} is still at work on record" in leftovers.check_dead(context).troubles[1].reason
 
 
 def test_temporary_folders_of_killed_processes(

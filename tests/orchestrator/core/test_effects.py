@@ -116,6 +116,7 @@ def test_the_shell_carries_out_each_effect_that_is_not_the_loops() -> None:
         clock=ManualClock(),
         quarantine_folder=Path("quarantine"),
         fence=lambda _: None,
+        target_fence=lambda _: None,
         warn=lambda _: None,
         threads=nothing,
     )

@@ -14,7 +14,7 @@ from maingate.db.dao import gates, uet_workers, workers
 from maingate.db.engine import Database
 from maingate.db.transitions import write
 from maingate.ids import LeaseHolder
-from maingate.landing.lease import hold, key_of
+from maingate.landing.lease import hold, key_of, run_key
 from maingate.monitoring.stuck_watch import StuckLimits
 from maingate.queries.workforce.workers import Viewpoint, workforce
 from maingate.reasons import Reason, ReasonCode
@@ -108,10 +108,11 @@ def test_a_slot_that_has_finished_does_nothing(conn: Connection) -> None:
     assert job(conn) is None
 
 
-def test_a_control_process_controls_the_run_whose_target_it_holds(conn: Connection) -> None:
-    """Since it took hold of it."""
+@pytest.mark.parametrize("is_older", [False, True])
+def test_a_control_process_controls_the_run_that_it_holds(conn: Connection, *, is_older: bool) -> None:
+    """Since it took hold of it; a process of an older version holds the run's target alone."""
     world = make_world(conn, at=NOW)
-    key = key_of(world.run.repository_id, world.run.target_ref)
+    key = key_of(world.run.repository_id, world.run.target_ref) if is_older else run_key(world.run.id)
     lease = hold(conn, key, holder=LeaseHolder(world.run.id), now=NOW)
     own = (lease.host, lease.pid, lease.pid_started, world.worker.id)
     conn.exec_driver_sql("UPDATE workers SET host = ?, pid = ?, pid_started = ? WHERE id = ?", own)

@@ -1,9 +1,11 @@
-"""Leases: the holder of a repository's target, its expiry, and its fencing token.
+"""Leases: the holder of a target, a run or a repository, its expiry, and its fencing token.
 
-All functions run in a writing transaction, of which there is one at a time, so that reading and then writing
-is safe. A released lease stays as an expired row, because its token must never be issued again.
+All functions that write run in a writing transaction, of which there is one at a time, so that reading and
+then writing is safe. A released lease stays as an expired row, because its token must never be issued again.
+The row of a run may be removed once the run has ended: no process takes hold of it any more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,16 +15,16 @@ from sqlalchemy import Connection
 from maingate.db.schema import tables
 from maingate.db.sql.columns import to_micros
 from maingate.db.sql.records import Records
-from maingate.db.sql.statements import change
+from maingate.db.sql.statements import change, row_of
 from maingate.ids import LeaseHolder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to control a target, for a limited time.
+    """The right to control a target, a run or a repository, for a limited time.
 
     Args:
-        key: The repository and the target's ref.
+        key: The name of its subject (`maingate.landing.lease` makes the keys).
         holder: The work that holds it.
         host: The host of the holder's process.
         pid: The holder's process.
@@ -54,7 +56,14 @@ class HeldBy:
     lease: Lease
 
 
+RUN: Final = "run:"
+"""Prefix of the keys of runs; the run's id follows."""
+
 _ROWS: Final = Records(tables.leases, Lease)
+_OF_RUN: Final = (
+    f"substr(key, 1, {len(RUN)}) = '{RUN}'"
+    f" AND EXISTS (SELECT 1 FROM runs WHERE runs.id = substr(leases.key, {len(RUN) + 1}) AND "
+)
 
 
 def acquire(
@@ -73,7 +82,7 @@ def acquire(
 
     Args:
         connection: A writing transaction.
-        key: The repository and the target's ref.
+        key: The name of its subject.
         holder: The work that is to hold it.
         host: The host of the requesting process.
         pid: That process.
@@ -137,6 +146,22 @@ def holds(connection: Connection, lease: Lease) -> bool:
     return present is not None and present.token == lease.token and not present.is_released
 
 
+def hold_all(connection: Connection, held: Sequence[Lease]) -> bool:
+    """Return whether all these leases are still their holders' own, as `holds` does for one."""
+    if not held:
+        return True
+    own = " OR ".join(["(key = ? AND token = ?)"] * len(held))
+    values = [value for lease in held for value in (lease.key, lease.token)]
+    sql = f"SELECT count(*) FROM leases WHERE expires_at <> acquired_at AND ({own})"
+    found = row_of(connection, sql, values)
+    return found is not None and int(found[0]) == len(held)
+
+
+def remove(connection: Connection, lease: Lease) -> None:
+    """Remove the row of a lease that no process takes any more, unless another one has its place by now."""
+    change(connection, "DELETE FROM leases WHERE key = ? AND token = ?", (lease.key, lease.token))
+
+
 def of_key(connection: Connection, key: str) -> Lease | None:
     """Read the last lease of a key, expired or not; None when there never was one."""
     return _ROWS.one(connection, "key", key)
@@ -147,6 +172,17 @@ def unreleased(connection: Connection, repository_id: str) -> list[Lease]:
     mine = f"{repository_id}#"
     where = "WHERE expires_at <> acquired_at AND substr(key, 1, ?) = ? ORDER BY key"
     return _ROWS.select(connection, where, (len(mine), mine))
+
+
+def unreleased_of_runs(connection: Connection, repository_id: str) -> list[Lease]:
+    """Read the leases on a repository's runs that were not released, by their runs."""
+    where = f"WHERE expires_at <> acquired_at AND {_OF_RUN} runs.repository_id = ?) ORDER BY key"
+    return _ROWS.select(connection, where, (repository_id,))
+
+
+def of_ended_runs(connection: Connection) -> list[Lease]:
+    """Read the leases on runs that have ended, released or not, of all repositories."""
+    return _ROWS.select(connection, f"WHERE {_OF_RUN} runs.completed_at IS NOT NULL) ORDER BY key")
 
 
 def _set_end(connection: Connection, lease: Lease, expires_at: datetime) -> None:

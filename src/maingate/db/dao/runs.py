@@ -11,7 +11,8 @@ from maingate.db.dao.entity import Entities, EntityRow
 from maingate.db.engine import repository_of
 from maingate.db.schema import tables
 from maingate.db.sql.columns import PathText
-from maingate.db.sql.statements import rows_of
+from maingate.db.sql.statements import row_of, rows_of
+from maingate.errors import UnknownEntityError
 from maingate.reasons import Reason
 from maingate.state.run import RunState
 from maingate.state.steps.step import Context
@@ -98,6 +99,23 @@ def count(connection: Connection) -> int:
 def unfinished(connection: Connection) -> list[RunRow]:
     """Read the runs that have not ended, oldest first."""
     return ROWS.select(connection, "WHERE completed_at IS NULL ORDER BY created_at, id")
+
+
+def has_ended(connection: Connection, run_id: str) -> bool:
+    """Return whether a run is there and has ended."""
+    return ROWS.count(connection, "WHERE id = ? AND completed_at IS NOT NULL", (run_id,)) > 0
+
+
+def target_of(connection: Connection, run_id: str) -> tuple[str, str]:
+    """Read the id of a run's repository and the ref of its target, without the run's plan.
+
+    Raises:
+        UnknownEntityError: There is no such run.
+    """
+    found = row_of(connection, "SELECT repository_id, target_ref FROM runs WHERE id = ?", (run_id,))
+    if found is None:
+        raise UnknownEntityError(run_id)
+    return str(found[0]), str(found[1])
 
 
 def of_plan_files(connection: Connection, files: Iterable[str]) -> list[RunRow]:

@@ -4,9 +4,10 @@ import shlex
 import socket
 
 from maingate.db.dao import leases, runs, workers
+from maingate.db.dao.leases import Lease
 from maingate.git.private_git import abandoned
 from maingate.landing.checkouts.behind import behind
-from maingate.landing.lease import is_held
+from maingate.landing.lease import is_held, is_of_run, subject_of
 from maingate.landing.owed_checkouts import unfinished_moves
 from maingate.landing.ref_locks import locks_of
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
@@ -42,9 +43,11 @@ def check_dead(context: RepositoryContext) -> CheckFinding:
     now, window = context.clock.now(), context.settings.recovery_window
     with context.database.read() as conn:
         rows = [row for row in workers.alive(conn) if not lives(row, now, socket.gethostname(), window)]
-        found = leases.unreleased(conn, context.identity.id)
+        found = leases.unreleased_of_runs(conn, context.identity.id)
+        found += leases.unreleased(conn, context.identity.id)
         waiting = [run.id for run in runs.unfinished(conn) if context.is_own(run)]
-    dead = [lease for lease in found if not is_held(lease, now)]
+    gone = {lease.holder: lease for lease in found if not is_held(lease, now)}  # the target of each is named
+    dead = list(gone.values())
     resume = command_in(context.repository.root, "resume", *waiting[:1])
     troubles = []
     if rows and waiting:
@@ -52,8 +55,7 @@ def check_dead(context: RepositoryContext) -> CheckFinding:
         troubles.append(Trouble(reason=f"workers on record whose process is gone: {named}", command=resume))
     troubles += [
         Trouble(
-            reason=f"{lease.holder} still has {lease.key.rpartition('#')[2]} on record, but its process "
-            f"{lease.pid} is gone",
+            reason=f"{lease.holder} {_hold_of(lease)} on record, but its process {lease.pid} is gone",
             command=resume,
         )
         for lease in dead
@@ -64,6 +66,10 @@ def check_dead(context: RepositoryContext) -> CheckFinding:
         f"; the next run clears {len(rows) + len(dead)} entries away" if rows or dead else ""
     )
     return CheckFinding(summary=summary, troubles=troubles, detail=detail)
+
+
+def _hold_of(lease: Lease) -> str:
+    return "is still at work" if is_of_run(lease) else f"still has {subject_of(lease)}"
 
 
 def check_checkouts(context: RepositoryContext) -> CheckFinding:

@@ -63,7 +63,8 @@ class Dispatcher:
         commands: Runs the tasks that are commands.
         tools: Runs tools, which make patches.
         running: The jobs of both.
-        fence: Raises when this process does not hold the target any more.
+        fence: Raises when this process has lost a hold, on the run or its target.
+        target_fence: The same; it raises also when this process does not hold the target now.
         warn: Records a warning and shows it to people.
         threads: Where calls that block run.
     """
@@ -83,6 +84,7 @@ class Dispatcher:
         clock: Clock,
         quarantine_folder: Path,
         fence: Callable[[Connection], None],
+        target_fence: Callable[[Connection], None],
         warn: Callable[[str], None],
         threads: Threads,
     ) -> None:
@@ -106,7 +108,7 @@ class Dispatcher:
                 ref=run.target,
                 timeout=settings.checkout_timeout,
                 database=database,
-                fence=fence,
+                fence=target_fence,
                 clock=clock,
             ),
             verdicts=verdicts,

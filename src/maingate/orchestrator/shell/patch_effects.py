@@ -61,7 +61,7 @@ class PatchEffects:
         database: The ledger.
         orders: The policy that holds for each task.
         quarantine: The folder for refused patches.
-        fence: Raises when this process does not hold the target any more.
+        fence: Raises when this process has lost a hold, on the run or its target.
         threads: Where calls that block run.
     """
 

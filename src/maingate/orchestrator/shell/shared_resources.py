@@ -30,7 +30,7 @@ class SharedResources:
 
     Args:
         folders: The folders that Maingate writes to.
-        fence: Raises when this process does not hold the run's target any more.
+        fence: Raises when this process has lost a hold, on the run or its target.
         target: The branch that the run lands on.
         base: The commit that it began on.
     """

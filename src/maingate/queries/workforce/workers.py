@@ -1,7 +1,7 @@
 """The workers and their present jobs: the public JSON object of ``maingate workers``.
 
 Read from the record: the job of a slot is the one that its last transition names; a control process works on
-the run whose target it holds.
+the run that it holds.
 """
 
 import socket
@@ -154,7 +154,7 @@ def _worker(
 
 
 def _controlled(conn: Connection, now: datetime) -> dict[tuple[str, int | None, str], PresentJob]:
-    """Return the run whose target each control process holds."""
+    """Return the run that each control process is at work on."""
     found: dict[tuple[str, int | None, str], PresentJob] = {}
     for run in runs.unfinished(conn):
         if (lease := lease_at_work(conn, run, now)) is not None:

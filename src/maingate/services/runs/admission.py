@@ -65,7 +65,7 @@ class AdmissionService:
         replaces: str | None = None,
         traceparent: str | None = None,
     ) -> RunId:
-        """Make a run of a plan and take hold of its target; all of it or nothing.
+        """Make a run of a plan and take hold of it and its target; all of it or nothing.
 
         Args:
             loaded: The plan.
@@ -137,6 +137,7 @@ class AdmissionService:
         versions = self._versions_for(admitted.loaded)
         with self._context.database.write() as conn, without_collecting():
             run_id = self._create(conn, admitted, replaces)
+            self._holds.take_run(conn, run_id, LeaseHolder(run_id))
             self._holds.take(conn, admitted.target.ref, LeaseHolder(run_id))
         self._versions[run_id] = versions
         return run_id

@@ -52,7 +52,7 @@ class ExecutionService:
         self._notifier, self._versions = notifier, versions
 
     def take_hold(self, run_id: RunId, *, wait: Wait | None = None) -> None:
-        """Take hold of the target of a run that has not ended, so that `execute` may go on with it.
+        """Take hold of a run that has not ended, and of its target, so that `execute` may go on with it.
 
         Args:
             run_id: The run.
@@ -60,7 +60,8 @@ class ExecutionService:
 
         Raises:
             UsageError: The run has ended.
-            TargetBusyError: A living process holds the target.
+            RunBusyError: A living process is at work on the run, and nothing waits.
+            TargetBusyError: A living process holds the target, and nothing waits.
         """
         when_free(lambda: self._take_hold(run_id), wait)
 
@@ -70,6 +71,7 @@ class ExecutionService:
             self._context.require_own(row)
             if RUN.is_terminal(row.state):
                 raise UsageError(f"run {run_id} is {row.state}; there is nothing to resume")
+            self._work.holds.take_run(conn, run_id, LeaseHolder(run_id))
             self._work.holds.take(conn, row.target_ref, LeaseHolder(run_id))
             if row.state is RunState.PENDING:
                 self._begin_at_head(conn, row)
@@ -176,7 +178,7 @@ class ExecutionService:
 
     @contextmanager
     def _held(self, run_id: RunId, *, is_resumed: bool) -> Iterator[LeaseHolder]:
-        """Hold a run's target and clear up before its work; record why it stops too early, if it does."""
+        """Hold a run and its target; clear up before its work, and record why it stops, if it does."""
         holder = LeaseHolder(run_id)
         if holder not in self._work.holds:
             self.take_hold(run_id)

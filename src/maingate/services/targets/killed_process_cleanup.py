@@ -4,7 +4,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-from maingate.db.dao import intents, runs
+from maingate.db.dao import intents, leases, runs
 from maingate.db.dao.intents import Intent
 from maingate.db.sql.connection import Connection
 from maingate.errors import TargetBusyError
@@ -13,7 +13,7 @@ from maingate.git.refs import PRIVATE_REFS
 from maingate.ids import RunId
 from maingate.landing.checkouts.behind import behind
 from maingate.landing.checkouts.late_checkouts import catch_up
-from maingate.landing.lease import is_examined
+from maingate.landing.lease import is_examined, left_by_ended_runs
 from maingate.landing.target import LandingTarget
 from maingate.orchestrator.shell import evidence
 from maingate.recovery import rollback_record
@@ -49,6 +49,7 @@ class RescueService:
         )
         if run_id is not None:
             context.repository.unlock(f"{PRIVATE_REFS}{run_id}/")
+        self._remove_left_leases()
         self._settle_rollbacks()
         self._catch_up()
         remove_abandoned()
@@ -61,6 +62,16 @@ class RescueService:
             return False
         by_examination = is_examined(conn, row, self._context.clock.now())
         return run_id == taken or not (self._context.is_at_work(conn, row) or by_examination)
+
+    def _remove_left_leases(self) -> None:
+        """Remove the leases on runs whose processes were killed between the run's end and the release."""
+        context = self._context
+        with context.database.read() as conn:
+            left = left_by_ended_runs(conn, context.clock.now())
+        if left:
+            with context.database.write() as conn:
+                for lease in left:
+                    leases.remove(conn, lease)
 
     def _settle_rollbacks(self) -> None:
         """Finish, or give up, the rollbacks of killed processes, where no living process holds the target."""

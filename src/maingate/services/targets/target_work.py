@@ -85,6 +85,7 @@ class TargetWork:
             environment=allowed_environment(os.environ, settings.env_allow),
             workers=workers or settings.workers,
             fence=partial(self.holds.fence, holder),
+            target_fence=partial(self.holds.target_fence, holder),
             drivers=read_drivers(context.repository.git_dir, context.repository.root),
             remotes=context.repository.write_blob(read_remote_view(context.repository.git_dir).to_bytes()),
         )

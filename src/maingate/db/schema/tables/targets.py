@@ -1,4 +1,4 @@
-"""Tables of target branches: the intents to move them, and the leases on them."""
+"""Tables of target branches: the intents to move them, and the leases on them, on runs and repositories."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text
 
@@ -43,4 +43,4 @@ leases = Table(
     required("expires_at", Timestamp),
     CheckConstraint("token >= 1", name="token"),
 )
-"""The holders of repositories' targets. The token grows with every holder and fences off earlier ones."""
+"""The holders of targets, runs and repositories. The token grows with every holder and fences off earlier."""
