@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from maingate.services.runs.execution import ExecutionService
     from maingate.services.targets.killed_process_cleanup import RescueService
     from maingate.services.targets.lease_renewal import TargetHolds
+    from maingate.services.targets.queue_orders import QueueService
     from maingate.services.targets.target_work import TargetWork
     from maingate.services.webhooks.receiver_actions import WebhookService
 
@@ -143,6 +144,13 @@ class Maingate:
 
         # the execution of runs is loaded only when there is a request to apply
         return OperatorService(self.context, lambda request: self.execution.apply_request(request))  # noqa: PLW0108
+
+    @cached_property
+    def queue_orders(self) -> "QueueService":
+        """Gives orders about the queues of targets."""
+        from maingate.services.targets.queue_orders import QueueService
+
+        return QueueService(self.context, self.operator)
 
     @cached_property
     def rollback(self) -> "RollbackService":

@@ -50,6 +50,8 @@ class EventType(StrEnum):
     """An `on_rollback` command ran and failed."""
     PATCH_APPROVED = "patch_approved"
     """A person approved a patch."""
+    QUEUE_ORDER = "queue_order"
+    """A person gave an order about the queue of a target, or about the place of a workstream in it."""
     RESUMED = "resumed"
     """A process continues a run that had stopped."""
     ROLLBACK = "rollback"

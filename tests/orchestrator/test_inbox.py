@@ -7,9 +7,11 @@ from maingate.db.dao import approvals
 from maingate.db.dao.approvals import Approval
 from maingate.db.engine import Database
 from maingate.ids import PatchId, RunId
+from maingate.landing.lease import key_of
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.core.events import ApprovalsRead, CancelRequested
 from maingate.orchestrator.inbox import RunInbox
+from maingate.orchestrator.queue_order_watch import QueueOrderWatch
 from support.database_factories import NOW, World, make_world
 
 
@@ -21,7 +23,12 @@ def _world(database: Database) -> World:
 
 @pytest.fixture(name="inbox")
 def _inbox(database: Database, world: World) -> RunInbox:
-    return RunInbox(RunId(world.run.id), database, breakers=None)
+    return RunInbox(RunId(world.run.id), database, breakers=None, orders=watch(database, world))
+
+
+def watch(database: Database, world: World) -> QueueOrderWatch:
+    """Return the watch of the orders about the run's queue."""
+    return QueueOrderWatch(key_of(world.run.repository_id, world.run.target_ref), database, ManualClock())
 
 
 def asked(database: Database, entity_id: str) -> str:
@@ -55,7 +62,11 @@ def test_a_deferred_request_is_left_to_the_next_process(database: Database, worl
     """A process that only answers requests does not decide about what may have landed."""
     asked(database, world.workstream.id)
     deferring = RunInbox(
-        RunId(world.run.id), database, breakers=None, is_deferred=lambda entity: entity == world.workstream.id
+        RunId(world.run.id),
+        database,
+        breakers=None,
+        orders=watch(database, world),
+        is_deferred=lambda entity: entity == world.workstream.id,
     )
     assert deferring.accept(deferring.read_requests()) == []
     asked(database, world.task.id)

@@ -19,6 +19,7 @@ from maingate.api.endpoints import (
     overrides,
     patches,
     plans,
+    queues,
     record,
     rollbacks,
     runs,
@@ -40,7 +41,7 @@ MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
 _INTERFACE: Final = (
-    *(runs, plans, workstreams_and_tasks, patches, gates, workforce, overrides, rollbacks),
+    *(runs, plans, queues, workstreams_and_tasks, patches, gates, workforce, overrides, rollbacks),
     *(events, event_stream, webhooks, record),
 )
 _PROBED: Final = (health_endpoints, metrics)

@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "plan": Place(RUNNING, "plan"),
     "run": Place(RUNNING, "run", "run"),
     "land": Place(RUNNING, "land", "land"),
+    "queue": Place(RUNNING, "queue"),
     "status": Place(RUNNING, "status", "status"),
     "inbox": Place(RUNNING, "inbox", "inbox"),
     "runs": Place(RUNNING, "runs", "runs"),

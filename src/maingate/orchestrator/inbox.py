@@ -13,7 +13,8 @@ from maingate.db.engine import Database
 from maingate.ids import PatchId, RunId
 from maingate.orchestrator import operator_requests
 from maingate.orchestrator.breaker_watch import BreakerWatch
-from maingate.orchestrator.core.events import ApprovalsRead, BreakersRead, CoreEvent
+from maingate.orchestrator.core.events import ApprovalsRead, BreakersRead, CoreEvent, QueueOrdersRead
+from maingate.orchestrator.queue_order_watch import QueueOrderWatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,13 @@ class Mail:
         requests: The unanswered requests of operators.
         breakers: The breakers of all tools; None when they are as they were the last time.
         approvals: The number of approvals of each unapproved patch that has some.
+        orders: The orders about the queue; None when they are as they were the last time.
     """
 
     requests: Sequence[Request]
     breakers: BreakersRead | None = None
     approvals: Mapping[PatchId, int] = field(default_factory=dict)
+    orders: QueueOrdersRead | None = None
 
 
 class RunInbox:
@@ -38,6 +41,7 @@ class RunInbox:
         run_id: The run.
         database: The database.
         breakers: Reads the breakers; None for a run without tools.
+        orders: Reads the orders about the queue of the target.
         is_deferred: Returns whether a request about an entity is left to a later process.
     """
 
@@ -47,9 +51,11 @@ class RunInbox:
         database: Database,
         *,
         breakers: BreakerWatch | None,
+        orders: QueueOrderWatch,
         is_deferred: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._run_id, self._database, self._breakers = run_id, database, breakers
+        self._orders = orders
         self._is_deferred = is_deferred
         self._accepted: set[str] = set()
         self._answered: set[str] = set()
@@ -64,7 +70,12 @@ class RunInbox:
             requests=self.read_requests(),
             breakers=self._breakers.news() if self._breakers is not None else None,
             approvals=self._approvals(unapproved),
+            orders=self.read_orders(),
         )
+
+    def read_orders(self) -> QueueOrdersRead | None:
+        """Read the orders about the queue; blocks, and may be called from any thread."""
+        return self._orders.news()
 
     def read_requests(self) -> Sequence[Request]:
         """Read the unanswered requests; blocks, and may be called from any thread."""
@@ -88,6 +99,8 @@ class RunInbox:
             found.append(mail.breakers)
         if mail.approvals:
             found.append(ApprovalsRead(counts=mail.approvals))
+        if mail.orders is not None:
+            found.append(mail.orders)
         return found
 
     def answered(self, request_ids: Collection[str]) -> None:

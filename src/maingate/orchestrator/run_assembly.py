@@ -14,6 +14,7 @@ from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.inbox import RunInbox
 from maingate.orchestrator.injected_parts import Dependencies
+from maingate.orchestrator.queue_order_watch import QueueOrderWatch
 from maingate.orchestrator.recorder import Told
 from maingate.orchestrator.run_services import RunServices
 from maingate.orchestrator.run_view import RunView
@@ -86,7 +87,13 @@ class RunHooks:
 
 
 def assemble(
-    deps: Dependencies, run: RunNode, heads: dict[str, Head], hooks: RunHooks, *, is_only_asked: bool
+    deps: Dependencies,
+    run: RunNode,
+    heads: dict[str, Head],
+    hooks: RunHooks,
+    *,
+    key: str,
+    is_only_asked: bool,
 ) -> RunParts:
     """Return the parts of a run; nothing is started.
 
@@ -95,6 +102,7 @@ def assemble(
         run: The run as it was loaded.
         heads: The newest state of each of its entities.
         hooks: How the parts reach the loop.
+        key: The repository and the target's ref.
         is_only_asked: Whether the process only answers requests.
     """
     threads = deps.parts.threads(deps.workers + 1, "patches")
@@ -115,7 +123,7 @@ def assemble(
             losses=deps.settings.lost_attempts,
         ),
         in_hand=in_hand,
-        inbox=_inbox(deps, core, heads, is_only_asked=is_only_asked),
+        inbox=_inbox(deps, core, heads, key, is_only_asked=is_only_asked),
         view=RunView(core, services.verdicts, deps.clock),
         watch=_watch(deps, heads),
         threads=threads,
@@ -194,13 +202,16 @@ def _health_check(deps: Dependencies, run: RunNode, threads: Threads) -> Callabl
     return examine
 
 
-def _inbox(deps: Dependencies, core: Core, heads: Mapping[str, Head], *, is_only_asked: bool) -> RunInbox:
+def _inbox(
+    deps: Dependencies, core: Core, heads: Mapping[str, Head], key: str, *, is_only_asked: bool
+) -> RunInbox:
     """Return the inbox; a process that only answers requests defers what may have landed to the next one."""
     watch = BreakerWatch(deps.database, deps.clock, own=frozenset(heads)) if core.run.plan.tools else None
     return RunInbox(
         core.run.id,
         deps.database,
         breakers=watch,
+        orders=QueueOrderWatch(key, deps.database, deps.clock),
         is_deferred=core.may_have_landed if is_only_asked else lambda _: False,
     )
 

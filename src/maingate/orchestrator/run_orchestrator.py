@@ -12,8 +12,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from maingate.db.dao import runs
 from maingate.errors import OutsideFaultError
 from maingate.ids import RunId
+from maingate.landing.lease import key_of
 from maingate.monitoring.stuck_watch import stuck_event
 from maingate.orchestrator import (
     commit_check,
@@ -29,6 +31,7 @@ from maingate.orchestrator.effect_tasks import EffectTasks
 from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.interrupts import Interrupts
 from maingate.orchestrator.progress import Listener, SilentListener
+from maingate.orchestrator.queue_publisher import LOOK_INTERVAL, QueuePublisher
 from maingate.orchestrator.run_assembly import RunHooks, assemble
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.run import RunState
@@ -59,6 +62,7 @@ class RunOrchestrator:
         self._deps, self._listener, self._is_only_asked = deps, listener, is_only_asked
         with deps.database.read() as conn:
             run, heads = snapshot_loader.load(conn, deps.repository, run_id, now=deps.clock.now())
+            self._key = key_of(runs.get(conn, run_id).repository_id, run.target)
         self._run, self._heads = run, heads
         self._events: asyncio.Queue[CoreEvent | None] = asyncio.Queue()
         self._fault: BaseException | None = None
@@ -86,6 +90,7 @@ class RunOrchestrator:
             periodic=(
                 (INBOX_INTERVAL, self._read_inbox),
                 (min(patience.task, patience.workstream) / STUCK_CHECKS, self._report_stuck),
+                (LOOK_INTERVAL, self._publish_queue),
             ),
             stop=self._effects.stop,
             before_close=self._answer_the_last,
@@ -120,7 +125,7 @@ class RunOrchestrator:
         asked = self._inbox.accept(await self._in_thread(self._inbox.read_requests))
         is_quiet = self._is_only_asked or any(request.entity_id == self._run.id for request in asked)
         broken = await commit_check.repair(self._run, self._parts, is_quiet=is_quiet)
-        decision = self._core.begin(broken)
+        decision = self._core.begin(broken, await self._in_thread(self._inbox.read_orders))
         for request in asked:
             decision += self._core.handle(operator_requests.heard(request))
         self._follow(decision)
@@ -184,7 +189,9 @@ class RunOrchestrator:
 
     def _assemble(self) -> None:
         hooks = RunHooks(committed=self._committed, failed=self._fail, warn=self._warn)
-        parts = assemble(self._deps, self._run, self._heads, hooks, is_only_asked=self._is_only_asked)
+        parts = assemble(
+            self._deps, self._run, self._heads, hooks, key=self._key, is_only_asked=self._is_only_asked
+        )
         self._services, self._recorder, self._core = parts.services, parts.services.recorder, parts.core
         self._inbox, self._view, self._watch = parts.inbox, parts.view, parts.watch
         self._parts, self._in_thread = parts, parts.in_thread
@@ -193,6 +200,14 @@ class RunOrchestrator:
             self._events,
             is_wanted=lambda effect: parts.core.task(effect.task).state is TaskState.RUNNING,
             failed=self._fail,
+        )
+        self._queue = QueuePublisher(
+            self._key,
+            self._run.id,
+            look=parts.core.queue_view,
+            kept=lambda: parts.core.kept_by_drain,
+            post=lambda write: self._recorder.post(writes=[write]),
+            clock=self._deps.clock,
         )
         self._approvals = ApprovalNotices(wanted=self._core.approvals_wanted, notice=self._listener.notice)
 
@@ -239,6 +254,11 @@ class RunOrchestrator:
             self._recorder.post(writes=[partial(decision_writer.write_events, reports)])
         for report in reports:
             self._listener.notice(f"{self._view.name_of(report.entity_id or '')} is stuck: no progress")
+
+    async def _publish_queue(self) -> None:
+        """Publish what is on board; a process that only answers requests moves nothing."""
+        if not self._is_only_asked and not self._core.is_over:
+            await self._queue.publish()
 
     async def _read_inbox(self) -> None:
         """Receive what people and other processes tell the run through the database."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class HoldCode(StrEnum):
@@ -48,10 +48,16 @@ class HoldCode(StrEnum):
     """Its gates are running."""
     LANDING_ORDER = "landing_order"
     """Another workstream lands before it."""
+    QUEUE = "queue"
+    """The queue of the target is paused, frozen or drained, by a person."""
     LANDING = "landing"
     """The target is being moved to it."""
     ENDED = "ended"
     """It waits for nothing: it has ended."""
+
+
+PUBLISHED: Final = tuple(code for code in HoldCode if code is not HoldCode.QUEUE)
+"""The codes of holds on record; the orders about a queue are on record themselves (`state.queue_control`)."""
 
 
 class EndedBy(StrEnum):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -13,9 +13,18 @@ from maingate.ids import RunId
 from maingate.landing.move_values import Behind
 from maingate.monitoring.stuck_watch import Stuck
 from maingate.queries.inbox.items import items_of, newest_attempts
-from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
+from maingate.queries.inbox.values import (
+    About,
+    InboxCode,
+    InboxItem,
+    InboxRows,
+    OpenRun,
+    RedBase,
+    UnapprovedPatch,
+)
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.circuit_breaker import BreakerState
+from maingate.state.queue_control import OrderInForce, QueueControl, QueueOrder
 from maingate.state.steps.step import Context
 from maingate.state.tool_run import MICROS
 
@@ -248,3 +257,19 @@ def test_twice_the_limit_is_critical(minutes: int, severity: Severity) -> None:
     )
     rows = InboxRows(now=NOW + timedelta(minutes=minutes), stuck=[(TASK, stuck)])
     assert only(rows).severity is severity
+
+
+def test_a_queue_that_waits_for_a_person_is_an_item() -> None:
+    """A freeze is none: time ends it."""
+
+    def order(kind: QueueOrder, **fields: Any) -> OrderInForce:
+        plain: dict[str, Any] = {"key": "repo_1#refs/heads/a b", "operator": "ada", "reason": "release"}
+        return OrderInForce(
+            control=QueueControl(kind=kind, since=NOW, **(plain | fields)), since=NOW, until=None
+        )
+
+    freeze = order(QueueOrder.FREEZE, until=NOW)
+    item = only(InboxRows(now=NOW, orders=[freeze, order(QueueOrder.PAUSE)]))
+    assert (item.code, item.about.kind, item.about.id) == (InboxCode.QUEUE, "target", "refs/heads/a b")
+    assert item.why == "the queue of a b is paused by ada since 2026-01-01 12:00:00 UTC: release"
+    assert item.command == "maingate queue resume 'a b'"

@@ -73,15 +73,15 @@ def under_way(database: Database) -> Iterator[tuple[Connection, RunRow]]:
 def test_unfinished_rows_explain_as_all_rows_do(under_way: tuple[Connection, RunRow], is_alive: bool) -> None:
     """Each task and workstream has the sentence of the report, whether all are read or those of one lane."""
     conn, run = under_way
-    full = read_rows(conn, run)
+    full = read_rows(conn, run, now=NOW)
     expected = why_waiting(full, is_alive=is_alive)
     open_ones = [row for row in (run, *full.workstreams, *full.tasks) if not has_ended(row)]
-    some = read_unfinished(conn, run)
+    some = read_unfinished(conn, run, now=NOW)
     assert why_waiting(some, is_alive=is_alive, among=open_ones) == {
         row.id: expected[row.id] for row in open_ones
     }
     for stream in full.workstreams:
-        lane = read_unfinished(conn, run, [stream.id])
+        lane = read_unfinished(conn, run, [stream.id], now=NOW)
         own = [row for row in open_ones if row.context.workstream_id == stream.id]
         assert why_waiting(lane, is_alive=is_alive, among=own) == {row.id: expected[row.id] for row in own}
 
@@ -89,7 +89,7 @@ def test_unfinished_rows_explain_as_all_rows_do(under_way: tuple[Connection, Run
 def test_the_database_counts_what_the_rows_say(under_way: tuple[Connection, RunRow]) -> None:
     """Tasks by workstream and state, and the ends of gates."""
     conn, run = under_way
-    rows = read_rows(conn, run)
+    rows = read_rows(conn, run, now=NOW)
     counted = run_counts.tasks_by_state(conn, run.id)
     assert sum(map(Counter, counted.values()), Counter()) == Counter(str(task.state) for task in rows.tasks)
     assert {stream: sum(states.values()) for stream, states in counted.items()} == {

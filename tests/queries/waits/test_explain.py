@@ -21,6 +21,7 @@ from maingate.state.gate import GateState
 from maingate.state.holds import EndedBy, Hold, HoldCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
+from maingate.state.queue_control import OrderInForce, QueueControl, QueueOrder
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
@@ -51,6 +52,13 @@ def a_patch(task: TaskRow, state: PatchState, **fields: Any) -> PatchRow:
 def a_gate(patch: PatchRow, name: str, state: GateState = GateState.RUNNING, **fields: Any) -> GateRow:
     """Arrange a gate that looks at a patch."""
     return make_gate(patch, name=name, state=state, changed_at=NOW, **fields)
+
+
+def order_in_force(kind: QueueOrder, **fields: Any) -> OrderInForce:
+    """Arrange an order about the queue of the run's target."""
+    plain: dict[str, Any] = {"key": "k", "operator": "ada", "reason": "release", "since": NOW}
+    control = QueueControl(kind=kind, **(plain | fields))
+    return OrderInForce(control=control, since=NOW, until=control.until)
 
 
 def of(
@@ -370,3 +378,52 @@ def test_the_json_form_is_the_public_one() -> None:
         "moving": False,
         "kind": "a free worker",
     }
+
+
+PAUSE = order_in_force(QueueOrder.PAUSE)
+DONE = "2026-01-01 12:00:00 UTC: release"
+
+
+def test_a_workstream_that_is_to_land_waits_for_its_queue() -> None:
+    """The sentence has the person and the reason, and the command that ends it."""
+    stream = a_stream(state=WorkstreamState.VALIDATING)
+    found = of(stream, orders=[PAUSE])[stream.id]
+    assert found.sentence == (
+        f"waits for its queue to go on: the queue is paused by ada since {DONE}; until "
+        "`maingate queue resume main`"
+    )
+    assert (found.code, found.command) == (HoldCode.QUEUE, "maingate queue resume main")
+    assert (found.kind, found.about) == ("the queue to go on", {"order": "pause", "operator": "ada"})
+
+
+def test_a_freeze_ends_by_itself() -> None:
+    """Its end is said before the command."""
+    stream = a_stream(state=WorkstreamState.VALIDATING)
+    frozen = order_in_force(QueueOrder.FREEZE, until=NOW + timedelta(hours=1))
+    found = of(stream, orders=[frozen])[stream.id]
+    assert found.until == "2026-01-01 13:00:00 UTC, or `maingate queue resume main`"
+
+
+def test_patches_that_are_judged_on_the_merged_result_wait_for_the_queue_too() -> None:
+    """All of them are applied, and their gates are asked on the merged result alone."""
+    stream = a_stream()
+    task = a_task(stream, "t", TaskState.VALIDATING)
+    patch = a_patch(task, PatchState.APPLIED)
+    assert of(stream, task, patch, orders=[PAUSE])[stream.id].code is HoldCode.QUEUE
+    queued = replace(patch, state=PatchState.QUEUED)
+    assert of(stream, task, queued, orders=[PAUSE])[stream.id].code is HoldCode.PARTS
+    gate = a_gate(patch, "unit")
+    assert of(stream, task, patch, gate, orders=[PAUSE])[stream.id].code is HoldCode.PARTS
+
+
+def test_what_runs_lands_or_is_kept_by_a_drain_does_not_wait_for_the_queue() -> None:
+    """Nor does anything while no process is at work: it waits for one."""
+    stream = a_stream(state=WorkstreamState.VALIDATING)
+    assert of(stream, orders=[PAUSE], landing=[stream.id])[stream.id].code is HoldCode.LANDING
+    kept = order_in_force(QueueOrder.DRAIN, on_board=(stream.id,))
+    assert of(stream, orders=[kept])[stream.id].code is not HoldCode.QUEUE
+    unsaid = order_in_force(QueueOrder.DRAIN)
+    assert of(stream, orders=[unsaid])[stream.id].code is not HoldCode.QUEUE
+    others = order_in_force(QueueOrder.DRAIN, on_board=())
+    assert of(stream, orders=[others])[stream.id].code is HoldCode.QUEUE
+    assert of(stream, orders=[PAUSE], is_alive=False)[stream.id].code is HoldCode.RESUME

@@ -94,6 +94,21 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         ("entity_id", "run_id", "code", "about", "since", "ends_by"),
         "why something waits now, as the process at work says; made anew by each process",
     ),
+    "queue_views": dict.fromkeys(
+        ("key", "run_id", "view", "at"),
+        "what is on board now, as the process at work says; made anew by each process",
+    ),
+    "queue_controls": dict.fromkeys(
+        (
+            *("key", "kind", "operator", "reason", "since", "until", "cron", "zone", "seconds"),
+            "on_board",
+        ),
+        "what a queue is ordered to do now; an event records each order",
+    ),
+    "queue_ranks": dict.fromkeys(
+        ("workstream_id", "key", "rank"),
+        "how people have ordered a queue now; an event records each move",
+    ),
 }
 """The columns that are no evidence, each with the reason; they hold a momentary condition."""
 

@@ -31,8 +31,10 @@ from maingate.orchestrator.core.events import (
     CancelRequested,
     CoreEvent,
     OverrideRequested,
+    QueueOrdersRead,
     WorkstreamBroken,
 )
+from maingate.orchestrator.core.queue.queue_view import QueueView
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.core.turn import AppliedOverride, Turn
 from maingate.state.holds import Hold, HoldCode
@@ -60,7 +62,9 @@ class Core:
 
     # -- one event, one decision -----------------------------------------------------------------------------
 
-    def begin(self, broken: Sequence[WorkstreamBroken] = ()) -> Decision:
+    def begin(
+        self, broken: Sequence[WorkstreamBroken] = (), orders: QueueOrdersRead | None = None
+    ) -> Decision:
         """Decide about all that is owed, wherever the run stands: it is new, or its process was killed.
 
         A decision is recorded whole or not at all. So only the effects of the last ones can be missing, and
@@ -68,7 +72,10 @@ class Core:
 
         Args:
             broken: The workstreams of which something is gone.
+            orders: The orders about the queue; None for none.
         """
+        if orders is not None:
+            self._parts.landing_queue.ordered(orders)
         if self.run.state is RunState.PENDING:
             self._turn.move_run(run_steps.start(self.run.head))
         for workstream in self.run.workstreams.values():
@@ -127,6 +134,15 @@ class Core:
                 about["why"] = turn.drain.reason
             turn.hold(self.run.id, HoldCode.DRAINING if turn.drain.is_on else HoldCode.PARTS, about)
         return turn.board.take_changes()
+
+    def queue_view(self, now: datetime) -> QueueView:
+        """Return what people and programs are shown of the queue at a moment."""
+        return self._parts.landing_queue.view(now)
+
+    @property
+    def kept_by_drain(self) -> frozenset[str] | None:
+        """The workstreams that a drain still lands, where its order does not say so yet; None elsewhere."""
+        return self._parts.landing_queue.kept_by_drain
 
     # -- what the shell reads --------------------------------------------------------------------------------
 

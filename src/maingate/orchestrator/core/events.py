@@ -8,7 +8,7 @@ target; `CoreEvent` joins it at the end.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Guard, Probe
 from maingate.state.operator_rules import Override
+from maingate.state.queue_control import QueueLeave
 from maingate.state.steps.step import Head
 from maingate.state.tool_run import ToolRun
 from maingate.verdicts.blame import GateAnswer, Judgement
@@ -290,6 +291,21 @@ class ChainJudged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueueOrdersRead:
+    """The orders of people about the queue of the target, as far as they are in force now.
+
+    Args:
+        leave: The steps that they leave to the queue.
+        on_board: The workstreams that a drain still lands; None for those on board when it is heard of.
+        ranks: Workstreams that were moved: below 0 to the front, the lowest first, above 0 to the end.
+    """
+
+    leave: QueueLeave = field(default_factory=QueueLeave)
+    on_board: frozenset[str] | None = None
+    ranks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CarSealed:
     """The commits of a car are sealed.
 
@@ -388,6 +404,7 @@ CoreEvent = (
     | TargetSeen
     | ChainBuilt
     | ChainJudged
+    | QueueOrdersRead
     | CarSealed
     | TargetLanded
     | TargetMoved

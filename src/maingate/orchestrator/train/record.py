@@ -29,12 +29,14 @@ class GatePast:
 
     Args:
         seconds: The time that half of them do not exceed.
+        slow: The time that nine in ten of them do not exceed.
         passes: Those that passed.
         flakes: Those that passed only when they were run again.
         failures: Those that failed.
     """
 
     seconds: float = 0.0
+    slow: float = 0.0
     passes: int = 0
     flakes: int = 0
     failures: int = 0
@@ -92,6 +94,22 @@ class TrainRecord:
         if not known:
             return _SECONDS
         return sum(self.gates.get(gate, _NO_PAST).seconds or fmean(known) for gate in gates)
+
+    @property
+    def knows_times(self) -> bool:
+        """True if any gate has a time on record."""
+        return any(gate.seconds for gate in self.gates.values())
+
+    def slow_seconds_of(self, gates: Iterable[str]) -> float:
+        """Return the time that some gates one after the other exceed in one of ten cases.
+
+        Their times are taken to be independent, so not all of them are slow at once.
+        """
+        names = [*gates]
+        over = [
+            max(self.gates[name].slow - self.gates[name].seconds, 0.0) for name in names if name in self.gates
+        ]
+        return self.seconds_of(names) + math.hypot(*over)
 
     def flake_rate_of(self, gates: Iterable[str]) -> float:
         """Return the probability that any of some gates fails on a tree that is right."""

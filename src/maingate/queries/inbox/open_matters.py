@@ -10,7 +10,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from maingate.db.dao import approvals, breakers, patches, runs, tasks, tool_runs, webhooks, workstreams
+from maingate.db.dao import (
+    approvals,
+    breakers,
+    patches,
+    queue_controls,
+    runs,
+    tasks,
+    tool_runs,
+    webhooks,
+    workstreams,
+)
 from maingate.db.dao.history import events, stops
 from maingate.db.dao.overviews import refused_patches
 from maingate.db.dao.overviews.refused_patches import RefusedPatch
@@ -24,6 +34,7 @@ from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, 
 from maingate.queries.waits.run_rows import is_served
 from maingate.repository_context import RepositoryContext
 from maingate.settings.files import FILE_NAME
+from maingate.state.queue_control import in_force
 
 if TYPE_CHECKING:
     from maingate.monitoring.stuck_watch import Stuck
@@ -56,6 +67,7 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
             behind=behind(context.repository),
             alerts=firing(conn),
             webhooks=_failing_webhooks(conn, context, now),
+            orders=in_force(queue_controls.of_repository(conn, context.identity.id), now),
         )
     return items_of(rows)
 

@@ -11,6 +11,7 @@ from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.db.dao.webhooks import WebhookRow
 from maingate.events import Severity, iso_millis
 from maingate.landing.move_values import Behind
+from maingate.state.queue_control import OrderInForce
 from maingate.state.tool_run import MICROS
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class InboxCode(StrEnum):
     """A checkout has not followed its branch."""
     ALERT = "alert"
     """An alert fires that no other item is about."""
+    QUEUE = "queue"
+    """The queue of a target is paused or drained."""
     WEBHOOK = "webhook"
     """A receiver of webhooks has taken nothing for long, or is gone for good."""
 
@@ -189,6 +192,7 @@ class InboxRows:
         behind: The checkouts that have not followed their branch.
         alerts: The alerts that fire.
         webhooks: The receivers of webhooks that have failed for long.
+        orders: The orders about queues that are in force.
     """
 
     now: datetime
@@ -203,3 +207,4 @@ class InboxRows:
     behind: Sequence[Behind] = ()
     alerts: "Sequence[FiringAlert]" = ()
     webhooks: Sequence[WebhookRow] = ()
+    orders: Sequence[OrderInForce] = ()

@@ -90,7 +90,7 @@ def surroundings(context: RepositoryContext, run_id: RunId) -> Surroundings:
     seen = Viewpoint.of(context.settings, host=socket.gethostname(), now=context.clock.now())
     with context.database.read() as conn:
         run = runs.get(conn, run_id)
-        rows = read_rows(conn, run)
+        rows = read_rows(conn, run, now=context.clock.now())
         waits = why_waiting(rows, is_alive=context.is_at_work(conn, run))
         jobs = list(_jobs(conn, run, seen))
     return Surroundings(

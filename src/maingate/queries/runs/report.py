@@ -191,7 +191,7 @@ class RunReporter:
 
     @cached_property
     def _rows(self) -> RunRows:
-        return replace(read_rows(self._conn, self._run), is_served=self._is_served)
+        return replace(read_rows(self._conn, self._run, now=self._now), is_served=self._is_served)
 
     @cached_property
     def _waits(self) -> dict[str, Json]:

@@ -184,7 +184,8 @@ def _waits(
     """
     if has_ended(run):
         return {}
-    rows = replace(read_unfinished(conn, run, workstream_ids), is_served=is_served(context, conn, run))
+    rows = read_unfinished(conn, run, workstream_ids, now=context.clock.now())
+    rows = replace(rows, is_served=is_served(context, conn, run))
     waiting = [run, *(stream for stream in rows.workstreams if not has_ended(stream)), *rows.tasks]
     explained = why_waiting(rows, is_alive=context.is_at_work(conn, run), among=waiting)
     return {row.id: _Wait(row=row, why=explained[row.id].as_json()) for row in waiting}

@@ -253,7 +253,8 @@ def _present_waits(
     if has_ended(run) or not unfinished:
         return {}
     streams = {task.workstream_id for task in shown if task.id in unfinished}
-    rows = replace(read_unfinished(conn, run, streams), is_served=is_served(context, conn, run))
+    rows = read_unfinished(conn, run, streams, now=context.clock.now())
+    rows = replace(rows, is_served=is_served(context, conn, run))
     waiting = [task for task in rows.tasks if task.id in unfinished]
     explained = why_waiting(rows, is_alive=context.is_at_work(conn, run), among=waiting)
     return {id_: f"for {why.what}; until {why.until}" for id_, why in explained.items()}

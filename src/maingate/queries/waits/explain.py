@@ -104,7 +104,8 @@ def why_waiting(
 
 def _of_unfinished(context: RepositoryContext, conn: Connection, row: EntityRow, run: RunRow) -> Explanation:
     streams = {row.id, row.context.workstream_id or ""} if row is not run else None
-    rows = replace(read_unfinished(conn, run, streams), is_served=is_served(context, conn, run))
+    rows = read_unfinished(conn, run, streams, now=context.clock.now())
+    rows = replace(rows, is_served=is_served(context, conn, run))
     return Explainer(rows).explain(row) if context.is_at_work(conn, run) else _abandoned(row, rows)
 
 

@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
+from maingate.db.dao.runs import RunRow
 from maingate.events import iso_millis
+from maingate.git.targets import short_name
 from maingate.state.holds import Hold, HoldCode
+from maingate.state.queue_control import OrderInForce
 from maingate.wording import listed
 
 NEXT_STEP: Final = "the run takes its next step"
@@ -119,6 +122,23 @@ def draining(run: EntityRow, hold: Hold) -> Explanation:
     what = f"its running work to end, and stops then{f': {why}' if why else ''}"
     kind = "its running work to end, and stops then"
     return replace(held(run, hold, what, "nothing of it runs any more", kind=kind), is_moving=True)
+
+
+def ordered(row: EntityRow, order: OrderInForce, run: RunRow) -> Explanation:
+    """Return that a person has ordered that the queue of the target does not go on."""
+    command = f"maingate queue resume {short_name(run.target_ref)}"
+    until = f"`{command}`"
+    if order.until is not None:
+        until = f"{order.until:%Y-%m-%d %H:%M:%S} UTC, or {until}"
+    return Explanation(
+        code=HoldCode.QUEUE,
+        what=f"its queue to go on: {order.sentence}",
+        since=max(order.since, row.changed_at),
+        until=until,
+        kind="the queue to go on",
+        about={"order": str(order.control.kind), "operator": order.control.operator},
+        command=command,
+    )
 
 
 def of_tool(hold: Hold) -> tuple[str, str]:

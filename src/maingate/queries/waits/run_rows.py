@@ -7,8 +7,9 @@ are decided by the core alone, and read here as it published them (`maingate.sta
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from maingate.db.dao import gates, holds, intents, patches, tasks, tool_runs, workstreams
+from maingate.db.dao import gates, holds, intents, patches, queue_controls, tasks, tool_runs, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.history import stops
@@ -17,12 +18,13 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
-from maingate.landing.lease import server_of
+from maingate.landing.lease import key_of, server_of
 from maingate.repository_context import RepositoryContext
 from maingate.state.gate import GateState
 from maingate.state.holds import Hold, HoldCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
+from maingate.state.queue_control import OrderInForce, in_force
 from maingate.state.task import TaskState
 from maingate.state.tool_run import MICROS
 
@@ -42,6 +44,7 @@ class RunRows:
         holds: The holds that the run's process published, by entity.
         is_served: Whether a living server is to give the run a process.
         spent: The cost of its tools in micro-dollars; None where no tool reports any.
+        orders: The orders about the queue of its target that are in force.
     """
 
     run: RunRow
@@ -54,6 +57,7 @@ class RunRows:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     is_served: bool = False
     spent: int | None = None
+    orders: Sequence[OrderInForce] = ()
 
     def open_ones(self) -> Iterator[EntityRow]:
         """Yield every entity that has not ended; a patch that landed has, though it may be rolled back."""
@@ -72,8 +76,11 @@ class RunRows:
         yield from (self.run, *self.workstreams, *self.tasks, *self.patches, *self.gates)
 
 
-def read_rows(conn: Connection, run: RunRow) -> RunRows:
-    """Read all rows of a run, and of one that has not ended what its entities wait for."""
+def read_rows(conn: Connection, run: RunRow, *, now: datetime | None) -> RunRows:
+    """Read all rows of a run, and of one that has not ended what its entities wait for.
+
+    Orders about its queue are in force or not at a moment; without one, none is read.
+    """
     rows = RunRows(
         run=run,
         workstreams=workstreams.of_run(conn, run.id),
@@ -89,16 +96,27 @@ def read_rows(conn: Connection, run: RunRow) -> RunRows:
         landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
         needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
         holds=holds.of_run(conn, run.id),
+        orders=_orders(conn, run, now),
     )
 
 
-def read_unfinished(conn: Connection, run: RunRow, workstream_ids: Collection[str] | None = None) -> RunRows:
+def _orders(conn: Connection, run: RunRow, now: datetime | None) -> Sequence[OrderInForce]:
+    if now is None:
+        return ()
+    key = key_of(run.repository_id, run.target_ref)
+    return in_force(queue_controls.of_target(conn, key), now)
+
+
+def read_unfinished(
+    conn: Connection, run: RunRow, workstream_ids: Collection[str] | None = None, *, now: datetime
+) -> RunRows:
     """Read the rows that explain the workstreams and tasks of a run; of ended entities, workstreams alone.
 
     Args:
         conn: A reading connection; one consistent moment.
         run: A run that has not ended.
         workstream_ids: Explain the tasks of these workstreams alone; None explains those of all.
+        now: The moment.
     """
     unfinished = tasks.unfinished(conn, run.id, workstream_ids)
     known = {task.id for task in unfinished}
@@ -116,6 +134,7 @@ def read_unfinished(conn: Connection, run: RunRow, workstream_ids: Collection[st
             **{task: [need for need in needs.get(task, ()) if need in known] for task in known},
         },
         holds=holds.of_run(conn, run.id),
+        orders=_orders(conn, run, now),
     )
 
 
@@ -163,6 +182,10 @@ class RowsUnderWay:
         """The hold of the run if its process starts nothing new."""
         hold = self.hold(self.rows.run)
         return hold if hold is not None and hold.code is HoldCode.DRAINING else None
+
+    def gates_on(self, patch: PatchRow) -> Sequence[GateRow]:
+        """Return the gates that run on the tree of a patch, whichever patch asked, or else on its base."""
+        return self.gates[patch.tree or patch.id] or self.gates[patch.id] or self.gates[patch.workstream_id]
 
     @property
     def next_to_land(self) -> WorkstreamRow | None:

@@ -24,8 +24,10 @@ from maingate.queries.waits.explanation import (
     held,
     next_step,
     of_tool,
+    ordered,
     waits,
 )
+from maingate.queries.waits.queue_orders import order_about
 from maingate.queries.waits.run_rows import RowsUnderWay, RunRows, has_ended
 from maingate.state.gate import GateState
 from maingate.state.holds import Hold, HoldCode
@@ -81,6 +83,8 @@ class Explainer:
         return waits(run, HoldCode.PARTS, what, "the last of them ends", is_moving=True)
 
     def _workstream(self, stream: WorkstreamRow) -> Explanation:
+        if (order := order_about(stream, self._standing)) is not None:
+            return ordered(stream, order, self._rows.run)
         match stream.state:
             case WorkstreamState.BLOCKED:
                 return self._needing(stream, self._standing.streams, "workstream")
@@ -236,9 +240,8 @@ class Explainer:
         )
 
     def _judged(self, patch: PatchRow) -> Explanation:
-        """Name the gates on its tree, whichever patch asked for them, or else those on its base."""
-        gates = self._standing.gates
-        if found := gates[patch.tree or patch.id] or gates[patch.id] or gates[patch.workstream_id]:
+        """Name the gates on its tree, or else those on its base."""
+        if found := self._standing.gates_on(patch):
             return gated(patch, found, "gates")
         return waits(patch, HoldCode.WORKER, "a free worker for its gates", "a worker is free")
 

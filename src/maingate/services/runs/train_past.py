@@ -15,6 +15,7 @@ def train_record(context: RepositoryContext) -> TrainRecord:
         gates={
             name: GatePast(
                 seconds=times[name].quantile(0.5) if name in times else 0.0,
+                slow=times[name].quantile(0.9) if name in times else 0.0,
                 passes=work.passes.get(name, 0),
                 flakes=work.flakes.get(name, 0),
                 failures=work.failures.get(name, 0),

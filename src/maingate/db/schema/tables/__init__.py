@@ -12,6 +12,7 @@ from maingate.db.schema.tables.gates import gate_evidence, gates, verdicts
 from maingate.db.schema.tables.http import answers, sessions, tokens
 from maingate.db.schema.tables.ledger import counters, events, facts, record, state_transitions
 from maingate.db.schema.tables.patches import approvals, patch_artifacts, patches
+from maingate.db.schema.tables.queues import queue_controls, queue_ranks, queue_views
 from maingate.db.schema.tables.rollups import (
     duration_kinds,
     duration_rollups,
@@ -54,6 +55,9 @@ __all__ = [
     "metadata",
     "patch_artifacts",
     "patches",
+    "queue_controls",
+    "queue_ranks",
+    "queue_views",
     "record",
     "requests",
     "rollup_hours",

@@ -12,7 +12,7 @@ from maingate.db.sql.columns import (
     StateText,
     Timestamp,
 )
-from maingate.state.holds import EndedBy, HoldCode
+from maingate.state.holds import PUBLISHED, EndedBy, HoldCode
 
 runs = entity(
     "runs",
@@ -140,7 +140,7 @@ holds = Table(
     required("about", JsonText),
     required("since", Timestamp),
     required("ends_by", StateText(EndedBy)),
-    one_of("code", *HoldCode),
+    one_of("code", *PUBLISHED),
     one_of("ends_by", *EndedBy),
     Index(None, "run_id"),
 )

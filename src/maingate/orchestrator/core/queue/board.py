@@ -12,6 +12,7 @@ from bisect import insort
 from collections.abc import Sequence
 
 from maingate.orchestrator.core.approvals import Approvals
+from maingate.orchestrator.core.events import QueueOrdersRead
 from maingate.orchestrator.core.snapshot import RunNode, WorkstreamNode
 from maingate.plan.choices import TaskKind
 from maingate.state.workstream import WorkstreamState
@@ -33,6 +34,8 @@ class LandingBoard:
         is_placed = [ws for ws in run.order if ws.state is WorkstreamState.VALIDATING or _is_ready_made(ws)]
         self._placed: list[tuple[int, WorkstreamNode]] = [(ws.landing, ws) for ws in is_placed]
         self._ids = {ws.id for ws in is_placed}
+        self._orders = QueueOrdersRead()
+        self._kept: frozenset[str] | None = None
         self.on_board: Sequence[WorkstreamNode] = ()
         """The workstreams on board at the last look."""
         self.blocker: WorkstreamNode | None = None
@@ -45,10 +48,38 @@ class LandingBoard:
             insort(self._placed, (self._next_place, workstream), key=lambda each: each[0])
             self._next_place += 1
 
+    def order(self, orders: QueueOrdersRead) -> None:
+        """Follow what people have ordered from now on."""
+        self._orders = orders
+        self._kept = orders.on_board if orders.leave.is_draining else None
+
+    @property
+    def kept(self) -> frozenset[str] | None:
+        """The workstreams that a drain still lands, where its order does not say so yet; None elsewhere."""
+        return self._kept if self._orders.on_board is None else None
+
     def look(self) -> Sequence[WorkstreamNode]:
-        """Return the workstreams on board: all with a place that are done, up to the first that is not."""
+        """Return the workstreams on board: all with a place that are done, up to the first that is not.
+
+        Those that a person has sent to the front come first, whether or not others are done; those that were
+        sent to the end come last, and hold up no other.
+        """
         self.blocker = None
-        on_board: list[WorkstreamNode] = []
+        front, middle, back = self._in_order()
+        on_board = [*front, *middle, *(back if self.blocker is None else ())]
+        if self._orders.leave.is_draining:
+            if self._kept is None:
+                self._kept = frozenset(each.id for each in (*front, *middle, *back) if _is_done(each))
+            on_board = [each for each in on_board if each.id in self._kept]
+        self.on_board = on_board
+        return on_board
+
+    def _in_order(self) -> tuple[list[WorkstreamNode], list[WorkstreamNode], list[WorkstreamNode]]:
+        """Return those at the front, those up to the first that is not done, and those at the end."""
+        ranks = self._orders.ranks
+        front: list[WorkstreamNode] = []
+        middle: list[WorkstreamNode] = []
+        back: list[WorkstreamNode] = []
         kept: list[tuple[int, WorkstreamNode]] = []
         for each in self._placed:
             workstream = each[1]
@@ -56,15 +87,27 @@ class LandingBoard:
                 self._ids.discard(workstream.id)
                 continue
             kept.append(each)
-            if self.blocker is not None:
+            rank = ranks.get(workstream.id, 0) if ranks else 0
+            if rank and (rank > 0 or _is_done(workstream)):
+                if _is_done(workstream):
+                    (front if rank < 0 else back).append(workstream)
+            elif self.blocker is not None:
                 continue
-            if workstream.state is WorkstreamState.VALIDATING or workstream.is_applied:
-                on_board.append(workstream)
+            elif _is_done(workstream):
+                middle.append(workstream)
             elif workstream.state in _ON_ITS_WAY:
                 self.blocker = workstream
         self._placed = kept
-        self.on_board = on_board
-        return on_board
+        front.sort(key=lambda workstream: ranks[workstream.id])
+        back.sort(key=lambda workstream: ranks[workstream.id])
+        return front, middle, back
+
+    def held_up(self) -> Sequence[WorkstreamNode]:
+        """Return the workstreams that are done and not on board, for one ahead of them or for a drain."""
+        if self.blocker is None and self._kept is None:
+            return ()
+        on_board = {workstream.id for workstream in self.on_board}
+        return [each for _, each in self._placed if _is_done(each) and each.id not in on_board]
 
     @property
     def is_filling(self) -> bool:
@@ -85,6 +128,11 @@ class LandingBoard:
             return True
         waiting = set(self._approvals.waiting)
         return any(task.patch is not None and task.patch.id in waiting for task in workstream.tasks)
+
+
+def _is_done(workstream: WorkstreamNode) -> bool:
+    """Return whether nothing but its landing is left of a workstream, as far as it is judged by itself."""
+    return workstream.state is WorkstreamState.VALIDATING or workstream.is_applied
 
 
 def _is_ready_made(workstream: WorkstreamNode) -> bool:

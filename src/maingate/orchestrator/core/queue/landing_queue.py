@@ -11,6 +11,7 @@ workstream are deferred until it is known whether it has landed.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count
 
 from maingate.commits import Candidate, LandingIntent, Tip
@@ -36,6 +37,7 @@ from maingate.orchestrator.core.events import (
     LandingObstructed,
     LinkRefused,
     OverrideRequested,
+    QueueOrdersRead,
     TargetLanded,
     TargetMoved,
     TargetSeen,
@@ -48,6 +50,7 @@ from maingate.orchestrator.core.queue.chain_answers import ChainAnswers
 from maingate.orchestrator.core.queue.company import Company
 from maingate.orchestrator.core.queue.flake_record import FlakeRecord
 from maingate.orchestrator.core.queue.gate_order import GateOrder
+from maingate.orchestrator.core.queue.queue_view import QueueFacts, QueueSight, QueueView
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.train.chains import CandidateChain, ChainRun
@@ -141,6 +144,13 @@ class LandingQueue:
             Company(),
         )
         self._flakes = FlakeRecord()
+        self._sight = QueueSight(
+            record=record,
+            workers=workers,
+            node=turn.workstreams.__getitem__,
+            id_of=_id_of,
+            run_of=lambda _: turn.run.id,
+        )
         self._has_one_set_of_gates = len(gates) <= 1
         self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
         self._head: Tip | None = None
@@ -156,6 +166,7 @@ class LandingQueue:
         self._blamed, self._landed, self._foreign_moves = 0, 0, 0
         self._deferred: dict[WorkstreamId, list[Request]] = {}
         self._numbers = count(1)
+        self._orders = QueueOrdersRead()
         self._is_due = True
 
     # -- questions -------------------------------------------------------------------------------------------
@@ -181,6 +192,27 @@ class LandingQueue:
         is_behind = self.blocker is not None and workstream not in self._board.on_board
         return self.blocker if is_behind else None
 
+    @property
+    def kept_by_drain(self) -> frozenset[str] | None:
+        """The workstreams that a drain still lands, where its order does not say so yet; None elsewhere."""
+        return self._board.kept
+
+    def view(self, now: datetime) -> QueueView:
+        """Return what people and programs are shown of the queue at a moment."""
+        facts = QueueFacts(
+            board=self._board,
+            root=self._facts.root,
+            running=self._running,
+            held=self._held,
+            conflicts=self._conflicts,
+            leave=self._orders.leave,
+            landing=[member.id for member in self._car.members] if self._car is not None else (),
+            item=_item,
+            risk=self._past.risk(refused=self._blamed, landed=self._landed),
+            flake_rate=self._policy_now().flake_rate,
+        )
+        return self._sight.look(facts, now)
+
     # -- requests --------------------------------------------------------------------------------------------
 
     def defer(self, workstream: WorkstreamNode, request: Request) -> None:
@@ -197,6 +229,12 @@ class LandingQueue:
             self._fail(workstream, reason, blames=True)
             return
         self._board.put(workstream)
+        self.changed()
+
+    def ordered(self, event: QueueOrdersRead) -> None:
+        """Follow what people have ordered about the queue; tests and landings under way are not stopped."""
+        self._orders = event
+        self._board.order(event)
         self.changed()
 
     def changed(self) -> None:
@@ -231,6 +269,8 @@ class LandingQueue:
             for workstream in empty:
                 self._complete(workstream, None)
             return True
+        if not self._orders.leave.may_test:
+            return False
         if self._head is None:
             self._look(on_board)
         elif on_board or self._car is not None:
@@ -341,7 +381,7 @@ class LandingQueue:
 
     def _follow(self, plan: TrainPlan) -> bool:
         """Start what a plan wants; return whether the plan is another now, because facts were added."""
-        if plan.land and self._car is None:
+        if plan.land and self._car is None and self._orders.leave.may_land:
             self._prepare(plan.land)
         if self._board.is_filling:
             return False
@@ -363,6 +403,7 @@ class LandingQueue:
             self._facts.record(wanted, ChainRun(id=run_id, passed=True, started=0.0, ended=float("inf")))
             return True
         self._running[run_id] = wanted
+        self._sight.begin(run_id, gates, self._turn.now)
         self._turn.speculate(
             JudgeChain(
                 run=run_id,
@@ -391,6 +432,7 @@ class LandingQueue:
         wanted = self._running.pop(event.run, None)
         if wanted is None:
             return
+        self._sight.end(event.run, seconds=event.ended - event.started)
         self.changed()
         fault = event.unanswered()
         if fault is None:
@@ -570,7 +612,7 @@ class LandingQueue:
         car = self._car_of(event.car)
         if car is None or car.intents:
             return
-        if self._are_as_built(path_of(car.chain)):
+        if self._orders.leave.may_land and self._are_as_built(path_of(car.chain)):
             car.candidates = event.candidates
             self._intend(car)
         else:

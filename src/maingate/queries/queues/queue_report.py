@@ -1,0 +1,225 @@
+"""The queue of a target in the public JSON form, for the command line, the API and pages.
+
+While a process controls the target, it says what is on board (`maingate.orchestrator.queue_publisher`), and
+is behind by half a second or a little more. Without one, the rows say what waits for the next process.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from maingate.db.dao import leases, queue_controls, queue_views, runs, workstreams
+from maingate.db.dao.runs import RunRow
+from maingate.db.dao.workstreams import WorkstreamRow
+from maingate.db.sql.connection import Connection
+from maingate.events import iso_millis
+from maingate.git.targets import resolve_target, short_name
+from maingate.ids import HolderKind, LeaseHolder
+from maingate.landing.lease import is_held, key_of
+from maingate.queries.waits.run_rows import has_ended, is_served
+from maingate.repository_context import RepositoryContext
+from maingate.state.queue_control import OrderInForce, QueueControl, QueueOrder, in_force
+from maingate.state.workstream import WorkstreamState
+
+Json = dict[str, Any]
+
+_NOTHING: Final[Mapping[str, Any]] = {"members": [], "tests": [], "blocker": None, "conflicts": []}
+"""A view without anything on board."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """The rows about a target: its unfinished runs, and their workstreams that have not ended."""
+
+    ref: str
+    now: datetime
+    unfinished: Sequence[RunRow]
+    workstreams: Sequence[WorkstreamRow]
+    controls: Sequence[QueueControl]
+    view: Mapping[str, Any] | None
+    at: datetime
+    writer: str | None
+    has_server: bool
+
+    @property
+    def orders(self) -> Sequence[OrderInForce]:
+        """The orders that are in force now."""
+        return in_force(self.controls, self.now)
+
+
+def queue_target(context: RepositoryContext, name: str | None) -> str:
+    """Return the full name of the branch whose queue is meant.
+
+    Args:
+        context: The repository and its record.
+        name: A branch, short or in full; None for that of the only unfinished runs, else the checked-out one.
+
+    Raises:
+        RepositoryError: There is no such branch.
+    """
+    if name is None:
+        with context.database.read() as conn:
+            used = {run.target_ref for run in runs.unfinished(conn) if context.is_own(run)}
+        if len(used) == 1:
+            return used.pop()
+    return resolve_target(context.repository, name, opened_at=context.repository.git_dir).ref
+
+
+def queue_report(context: RepositoryContext, ref: str) -> Json:
+    """Return the queue of a target in the public JSON form.
+
+    Args:
+        context: The repository and its record.
+        ref: The full name of the branch.
+    """
+    with context.database.read() as conn:
+        rows = _read(context, conn, ref)
+    view = _from_rows(rows) if rows.view is None else rows.view
+    names = {stream.id: stream.name for stream in rows.workstreams}
+    names |= {member["id"]: member["name"] for member in view["members"]}
+    on_board = [_member_json(place, member, view, rows) for place, member in enumerate(view["members"], 1)]
+    placed = {member["id"] for member in on_board}
+    return {
+        "target": {"ref": ref, "name": short_name(ref)},
+        "alive": rows.view is not None,
+        "run_id": rows.writer,
+        "at": iso_millis(rows.at),
+        "runs": [{"id": run.id, "name": run.name} for run in rows.unfinished],
+        "orders": [order_json(each, rows.now) for each in rows.controls],
+        "on_board": on_board,
+        "tests": [_test_json(test, names) for test in view["tests"]],
+        "blocked_by": view["blocker"],
+        "conflicts": [[_named(one, names) for one in pair] for pair in view["conflicts"]],
+        "not_on_board": sum(stream.id not in placed for stream in rows.workstreams),
+        "next_action": _next_action(rows, is_empty=not on_board),
+    }
+
+
+def _read(context: RepositoryContext, conn: Connection, ref: str) -> _Rows:
+    now, key = context.clock.now(), key_of(context.identity.id, ref)
+    unfinished = [run for run in runs.unfinished(conn) if context.is_own(run) and run.target_ref == ref]
+    lease, view = leases.of_key(conn, key), queue_views.of_target(conn, key)
+    holder = lease.holder.id if lease is not None and is_held(lease, now) else None
+    is_live = view is not None and view.run_id == holder
+    return _Rows(
+        ref=ref,
+        now=now,
+        unfinished=unfinished,
+        workstreams=[
+            stream
+            for run in unfinished
+            for stream in workstreams.of_run(conn, run.id)
+            if not has_ended(stream)
+        ],
+        controls=queue_controls.of_target(conn, key),
+        view=view.view if view is not None and is_live else (_NOTHING if _is_run(holder) else None),
+        at=view.at if view is not None and is_live else now,
+        writer=holder if _is_run(holder) else None,
+        has_server=any(is_served(context, conn, run) for run in unfinished[:1]),
+    )
+
+
+def _is_run(holder: str | None) -> bool:
+    """Return whether a run holds the target; a rollback or a search for a culprit lands nothing."""
+    return holder is not None and LeaseHolder(holder).kind is HolderKind.RUN
+
+
+def _from_rows(rows: _Rows) -> Mapping[str, Any]:
+    """Return what is known of a queue without a process: the workstreams that are done with their tasks."""
+    members = [
+        {"id": stream.id, "name": stream.name, "run_id": stream.run_id, "state": "waiting", "held_by": None}
+        for stream in rows.workstreams
+        if stream.state is WorkstreamState.VALIDATING
+    ]
+    return {**_NOTHING, "members": members}
+
+
+def _member_json(place: int, member: Mapping[str, Any], view: Mapping[str, Any], rows: _Rows) -> Json:
+    tested = [test["id"] for test in view["tests"] if member["id"] in test["contains"]]
+    return {
+        "place": place,
+        "id": member["id"],
+        "name": member["name"],
+        "run_id": member["run_id"],
+        "state": member["state"],
+        "held_by": member["held_by"],
+        "tests": tested,
+        "expected_seconds": _expected(member, rows),
+    }
+
+
+def _expected(member: Mapping[str, Any], rows: _Rows) -> Json | None:
+    """Return the seconds until a workstream lands, as a band; None where that is not known."""
+    band = member.get("expected")
+    if band is None or rows.view is None:
+        return None
+    passed, frozen = (rows.now - rows.at).total_seconds(), 0.0
+    for order in rows.orders:
+        if order.control.kind is QueueOrder.PAUSE:
+            return None
+        if order.control.kind is QueueOrder.DRAIN:
+            if order.control.on_board is not None and member["id"] not in order.control.on_board:
+                return None
+        elif order.until is not None:
+            frozen = max(frozen, (order.until - rows.now).total_seconds())
+    p50, p90 = (round(max(seconds - passed, frozen, 0.0), 1) for seconds in band)
+    return {"p50": p50, "p90": p90}
+
+
+def _test_json(test: Mapping[str, Any], names: Mapping[str, str]) -> Json:
+    return {
+        "id": test["id"],
+        "contains": [_named(one, names) for one in test["contains"]],
+        "assumes_bad": [_named(one, names) for one in test["without"]],
+        "purpose": test["purpose"],
+        "chance": test["chance"],
+        "since": test["since"],
+        "gates": test["gates"],
+    }
+
+
+def _named(workstream_id: str, names: Mapping[str, str]) -> Json:
+    return {"id": workstream_id, "name": names.get(workstream_id, workstream_id)}
+
+
+def order_json(control: QueueControl, now: datetime) -> Json:
+    """Return an order about a queue in the public JSON form."""
+    window = control.window(now)
+    return {
+        "order": str(control.kind),
+        "by": control.operator,
+        "reason": control.reason,
+        "given_at": iso_millis(control.since),
+        "in_force": window is not None,
+        "since": None if window is None else iso_millis(window[0]),
+        "until": None if window is None or window[1] is None else iso_millis(window[1]),
+        "cron": control.cron,
+        "zone": control.zone,
+        "for_seconds": control.seconds,
+    }
+
+
+def _next_action(rows: _Rows, *, is_empty: bool) -> Json:
+    """Return the next step for a person or an agent, with one of the codes of `status`."""
+    name = short_name(rows.ref)
+    if any(order.control.kind in _ENDED_BY_PERSON for order in rows.orders):
+        return _step("resume", rows.ref, f"maingate queue resume {name}")
+    if rows.view is None and rows.unfinished and not rows.has_server:
+        run = rows.unfinished[0].id
+        return _step("resume", run, f"maingate resume {run}")
+    if rows.unfinished and not (is_empty and not rows.workstreams):
+        return _step("wait", rows.ref, f"maingate queue {name} --watch")
+    return _step("none", None, None)
+
+
+_ENDED_BY_PERSON: Final = frozenset({QueueOrder.PAUSE, QueueOrder.DRAIN})
+
+
+def _step(code: str, about: str | None, command: str | None) -> Json:
+    return {"code": code, "about": about, "command": command}
+
+
+def places(report: Mapping[str, Any], run_id: str) -> Iterable[Mapping[str, Any]]:
+    """Return the workstreams of a run that are on board, in order."""
+    return [member for member in report["on_board"] if member["run_id"] == run_id]
