@@ -1,7 +1,7 @@
 """Candidates change no path that no patch has changed, unless policy permits that."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -116,7 +116,7 @@ def test_a_commit_that_the_target_has_already_is_left_out_of_those_made_again(re
     assert set(candidate.commits.values()) == {candidate.tip.commit}
 
 
-Files = dict[str, str | bytes | None]
+Files = Mapping[str, str | bytes | None]
 FOLDER: Files = {f"pub/{name}": f"{name}\n{TEXT}" for name in "xyz"}
 MOVED: Files = {f"pub/{name}": None for name in "xyz"} | {f"new/{name}": f"{name}\n{TEXT}" for name in "xyz"}
 EDIT: Files = {"pub/x": f"x\n{EDITED}"}
