@@ -1,5 +1,6 @@
 """Merges in memory: one side's change on the other side's result."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -196,26 +197,89 @@ def test_a_driver_that_fails_is_a_conflict(repo: GitRepo, opened: Repository) ->
     assert merge_commits(opened, ours=ours, theirs=theirs) == MergeConflict((b"b.txt",))
 
 
-@pytest.mark.parametrize(
-    "options",
-    ["-X ours", "--no-ff -Xtheirs", "--strategy-option=theirs", "--strategy-option ours -X renormalize"],
-)
+OPTIONS = [
+    "-X ours",
+    "--no-ff -Xtheirs",
+    "--strategy-option=theirs",
+    "--strategy-option ours -X renormalize",
+    "-s recursive -X theirs",
+    "-X theirs -X ignore-space-change",
+    "-X theirs -X no-renames",
+    "-X theirs -X find-renames=99%",
+    "-X theirs -X diff-algorithm=patience",
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
 def test_options_of_the_branch_that_is_merged_into_count(
     repo: GitRepo, opened: Repository, options: str
 ) -> None:
     """A side is favoured where both changed the same, binary files too; other branches have none."""
     repo.git("config", "branch.main.mergeOptions", options)
-    base: Files = {"b.bin": b"\0base", "b.txt": "one\ntwo\nthree\n" + LINES}
+    base: Files = {
+        "b.bin": b"\0base",
+        "b.txt": "one\ntwo\nthree\n" + LINES,
+        "old.txt": LINES,
+        "log": "1\n",
+        ".gitattributes": "log merge=union\n",
+        "dir/.gitattributes": "log merge=union\n",
+        "dir/log": "1\n",
+    }
     ours, theirs = both_sides(
         repo,
         base,
-        {"b.bin": b"\0ours", "b.txt": "one\nours\nthree\n" + LINES},
-        {"b.bin": b"\0theirs", "b.txt": "one\ntheirs\nthree\n" + LINES + "last\n"},
+        {
+            "b.bin": b"\0ours",
+            "b.txt": "one\nours\nthree\n" + LINES,
+            "log": "1\nours\n",
+            "old.txt": None,
+            "new.txt": f"{LINES}more\n",
+            "dir/log": "1\nours\n",
+        },
+        {
+            "b.bin": b"\0theirs",
+            "b.txt": "one\ntheirs\nthree\n" + LINES + "last\n",
+            "log": "1\ntheirs\n",
+            "dir/log": "1\ntheirs\n",
+            "b2.txt": "x\n",
+        },
     )
     repo.git("checkout", "-q", "-B", "main", ours)
     repo.git("merge", "-q", "-m", "merge", theirs)
     assert merge_commits(opened, ours=ours, theirs=theirs, into="refs/heads/main") == repo.tree()
     assert isinstance(merge_commits(opened, ours=ours, theirs=theirs, into="refs/heads/x"), MergeConflict)
+
+
+@pytest.mark.parametrize(
+    "options", ["-X no-renames", "-X patience", "-s recursive", "-X ignore-space-change"]
+)
+def test_conflicts_under_options_of_the_branch_are_those_of_git(
+    repo: GitRepo, opened: Repository, options: str
+) -> None:
+    """The same paths, where one side renamed a file and both changed the same line of another."""
+    repo.git("config", "branch.main.mergeOptions", options)
+    renamed: Files = {"old.txt": None, "new.txt": LINES, "b.txt": "ours\n"}
+    edited: Files = {"old.txt": f"{LINES}more\n", "b.txt": "theirs\n"}
+    ours, theirs = both_sides(repo, {"old.txt": LINES, "b.txt": "b\n"}, renamed, edited)
+    repo.git("checkout", "-q", "-B", "main", ours)
+    with pytest.raises(AssertionError, match="git merge"):
+        repo.git("merge", "-q", "-m", "merge", theirs)
+    listed = repo.git("diff", "--name-only", "--diff-filter=U").split()
+    got = merge_commits(opened, ours=ours, theirs=theirs, into="refs/heads/main")
+    assert isinstance(got, MergeConflict)
+    assert [os.fsdecode(path) for path in got.paths] == sorted(listed)
+
+
+def test_line_ends_are_made_alike_by_the_settings_of_conversions(repo: GitRepo, opened: Repository) -> None:
+    """With `-X renormalize` a side in CRLF goes with one in LF, as `core.autocrlf` says."""
+    repo.git("config", "branch.main.mergeOptions", "-X renormalize")
+    base: Files = {"b.txt": "one\r\ntwo\r\n" + LINES}
+    ours, theirs = both_sides(repo, base, {"b.txt": "one\ntwo\n" + LINES}, {"b.txt": "one\r\n2\r\n" + LINES})
+    repo.git("config", "core.autocrlf", "input")
+    repo.git("checkout", "-q", "-f", "-B", "main", ours)
+    repo.git("merge", "-q", "-m", "merge", theirs)
+    opened.read_merge_rules()
+    assert merge_commits(opened, ours=ours, theirs=theirs, into="refs/heads/main") == repo.tree()
 
 
 @pytest.mark.parametrize("setting", ["true", "false", "conflict"])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from maingate.errors import RepositoryError
 from maingate.git.merge_rules import MergeRules, read_merge_rules
 from support.factories import GitRepo
 
@@ -37,33 +38,92 @@ def test_the_files_of_a_driver_are_named_in_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "side"),
+    ("options", "words"),
     [
-        ("-X ours", "ours"),
-        ("-Xours -Xtheirs", "theirs"),
-        ("--strategy-option theirs --log", "theirs"),
-        ("--strategy-option=ours", "ours"),
-        ("-s ours", None),
-        ("--no-ff", None),
+        ("-X ours", ["-X", "ours"]),
+        ("-Xours -Xtheirs", ["-X", "ours", "-X", "theirs"]),
+        ("--strategy-option find-renames=70% --log", ["-X", "find-renames=70%"]),
+        ("--strategy=recursive --no-ff", ["-s", "recursive"]),
+        (
+            "-srecursive --strategy-option=diff-algorithm=patience",
+            ["-s", "recursive", "-X", "diff-algorithm=patience"],
+        ),
+        ("-s ort -X renormalize", ["-s", "ort", "-X", "renormalize"]),
+        ("-s ort", None),
+        ("--no-ff --log --signoff", None),
+        ("", None),
     ],
 )
-def test_the_favoured_side_is_that_of_the_branchs_options(
-    repo: GitRepo, options: str, side: str | None
+def test_strategies_and_their_options_are_those_of_the_branch(
+    repo: GitRepo, options: str, words: list[str] | None
 ) -> None:
-    """Of several, the last counts, as for git."""
+    """Other options say what a merge looks like, which the plan does; other branches have none of them."""
     repo.git("config", "branch.topic/x.mergeOptions", options)
     rules = rules_of(repo)
-    assert rules.favoured("refs/heads/topic/x") == side
-    assert rules.favoured("refs/heads/x") is rules.favoured(None) is None
+    assert rules.command_words("refs/heads/topic/x") == words
+    assert rules.command_words("refs/heads/x") is rules.command_words(None) is None
 
 
-def test_renames_and_line_ends_follow_the_options(repo: GitRepo) -> None:
-    """These options have settings of the same meaning."""
-    repo.git("config", "branch.main.mergeOptions", "-X renormalize -X no-renames")
-    assert rules_of(repo).settings_in(Path("/run"), "refs/heads/main") == [
-        ("merge.renormalize", "true"),
-        ("merge.renames", "false"),
+@pytest.mark.parametrize(
+    "options", ["-s ours", "-s resolve", "-s subtree", "-X subtree=lib", "-X nothing", "--strat=ort", "-m 'x"]
+)
+def test_options_that_are_not_known_are_refused(repo: GitRepo, options: str) -> None:
+    """The message has the setting; nothing is merged otherwise than it says."""
+    repo.git("config", "branch.main.mergeOptions", options)
+    with pytest.raises(RepositoryError, match=r"branch\.main\.mergeOptions"):
+        rules_of(repo).command_words("refs/heads/main")
+
+
+@pytest.mark.parametrize(
+    ("setting", "options", "is_refused"),
+    [("true", "", True), ("false", "--verify-signatures", True), ("true", "--no-verify-signatures", False)],
+)
+def test_signatures_that_git_would_ask_for_are_not_passed_over(
+    repo: GitRepo, setting: str, options: str, is_refused: bool
+) -> None:
+    """Nothing is merged where the person wants signed commits only, until that is taken away."""
+    repo.git("config", "merge.verifySignatures", setting)
+    repo.git("config", "branch.main.mergeOptions", options)
+    rules = rules_of(repo)
+    if is_refused:
+        with pytest.raises(RepositoryError, match="signatures"):
+            rules.command_words("refs/heads/main")
+    else:
+        assert rules.command_words("refs/heads/main") is None
+    assert rules.command_words(None) is None
+
+
+def test_a_strategy_of_all_branches_counts_where_the_branch_names_none(repo: GitRepo) -> None:
+    """`git merge` reads `pull.twohead`; `git rebase` does not."""
+    repo.git("config", "pull.twohead", "recursive")
+    repo.git("config", "branch.x.mergeOptions", "-s ort")
+    rules = rules_of(repo)
+    found = [rules.command_words(name) for name in ("refs/heads/main", "refs/heads/x", None)]
+    assert found == [[], None, None]
+    repo.git("config", "pull.twohead", "octopus")
+    with pytest.raises(RepositoryError, match=r"pull\.twohead"):
+        rules_of(repo).command_words("refs/heads/main")
+
+
+def test_filters_take_part_where_line_ends_are_made_alike(repo: GitRepo) -> None:
+    """Git converts both sides then; in other merges no filter runs."""
+    repo.git("config", "filter.x.clean", "cat")
+    repo.git("config", "filter.x.required", "true")
+    repo.git("config", "branch.main.mergeOptions", "-X renormalize")
+    rules = rules_of(repo)
+    assert rules.settings_in(Path("/run"), "refs/heads/main") == [
+        ("filter.x.clean", f"{rules.place}cat"),
+        ("filter.x.required", "true"),
     ]
+    assert rules.settings_in(Path("/run"), "refs/heads/x") == []
+
+
+def test_the_algorithm_of_diffs_is_told_to_a_git_that_merges_by_it(repo: GitRepo) -> None:
+    """`git merge` goes by `diff.algorithm` since 2.46, `git merge-tree` by its option."""
+    repo.git("config", "diff.algorithm", "patience")
+    rules = rules_of(repo)
+    assert rules.tree_options((2, 46)) == ("-Xdiff-algorithm=patience",)
+    assert rules.tree_options((2, 39)) == ()
 
 
 def test_attributes_of_user_and_repository_are_read(repo: GitRepo, hermetic_environment: Path) -> None:

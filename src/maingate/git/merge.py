@@ -7,24 +7,19 @@ has that side checked out. So the result is that of `git merge`, `git rebase` or
 cannot merge without a working tree leaves it to the library, which knows no drivers.
 """
 
-import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import pygit2
 
 from maingate.errors import RepositoryError
-from maingate.git.command import GitResult, failure, require_git, run_git
+from maingate.git.command import failure, require_git
 from maingate.git.commits import commit_content
-from maingate.git.index_attributes import NAME as ATTRIBUTES
 from maingate.git.library import translated
-from maingate.git.merge_rules import MergeRules, Side
-from maingate.git.persons_programs import as_variables
-from maingate.git.private_git import GIT_TIMEOUT, PrivateGitDir, own_directory, write_below
+from maingate.git.merge_place import attributes_of, merge_by_command, merging
 from maingate.git.repository import Repository
 from maingate.git.trees import Changes, GitEntry, TreeConflictError, folders_of
 
@@ -33,10 +28,6 @@ _MERGE_TREE_SINCE: Final = (2, 38)
 
 Differences = Mapping[bytes, tuple[GitEntry | None, GitEntry | None]]
 
-_FILES: Final = frozenset({0o100644, 0o100755})
-_ODD: Final = frozenset({b".", b"..", b".git"})
-"""Names in a tree that no checkout has; none is written."""
-_USERS: Final = "users-attributes"
 _LONGEST_CHAIN: Final = 10_000
 """Commits of a workstream beyond which git finds the best common ancestors."""
 
@@ -236,11 +227,11 @@ class _Merge:
 
     def by_git(self) -> str | MergeConflict:
         """Return the merge that git makes."""
-        if require_git() < _MERGE_TREE_SINCE:
-            return self._by_library()
-        merged = self._ask_git(None)
-        side = self.repository.merge_rules.favoured(self.into)
-        return self._ask_git(side) if isinstance(merged, MergeConflict) and side else merged
+        words = self.repository.merge_rules.command_words(self.into)
+        if words is not None:
+            merged = merge_by_command(self.repository, self.commits(), words, into=self.into)
+            return merged if isinstance(merged, str) else MergeConflict(merged)
+        return self._by_library() if require_git() < _MERGE_TREE_SINCE else self._ask_git()
 
     def _adds_to_moved(self, adding: Differences, other: Differences, tree: str) -> bool:
         """Return whether one side adds to a folder that the other side's tree lacks: it may have moved."""
@@ -248,11 +239,12 @@ class _Merge:
         at_risk = lost & folders_of(path for path, (was, _) in adding.items() if was is None)
         return any(self.repository.entry_at(tree, folder) is None for folder in at_risk)
 
-    def _ask_git(self, favours: Side | None) -> str | MergeConflict:
-        words = ("merge-tree", "--write-tree", "--name-only", "-z", *self.commits())
+    def _ask_git(self) -> str | MergeConflict:
+        options = self.repository.merge_rules.tree_options(require_git())
+        words = ("merge-tree", "--write-tree", "--name-only", "-z", *options, *self.commits())
         paths = self.repository.changed_paths(self.ours, self.theirs)
         attributes = attributes_of(self.repository, self.ours, paths)
-        with merging(self.repository, attributes, into=self.into, favours=favours) as ask:
+        with merging(self.repository, attributes, into=self.into) as ask:
             result = ask(*words)
         if result.code not in {0, 1}:
             raise failure(words, result)
@@ -269,68 +261,6 @@ class _Merge:
                 return str(index.write_tree(handle))
             entries = [entry for conflict in index.conflicts for entry in conflict if entry is not None]
         return MergeConflict(tuple(sorted({os.fsencode(entry.path) for entry in entries})))
-
-
-@contextlib.contextmanager
-def merging(
-    repository: Repository,
-    attributes: Iterable[tuple[bytes, bytes]],
-    *,
-    into: str | None,
-    favours: Side | None = None,
-) -> Iterator[Callable[..., GitResult]]:
-    """Yield a call of git that merges by the rules of the user and of the repository.
-
-    Args:
-        repository: The repository.
-        attributes: The ``.gitattributes`` that count, by their paths.
-        into: Full name of the branch that is merged into; None for no branch.
-        favours: The side that is taken where both sides changed the same lines.
-    """
-    rules = repository.merge_rules
-    with (
-        contextlib.closing(PrivateGitDir(repository.git_dir / "objects")) as private,
-        own_directory() as tree,
-    ):
-        _write_attributes(rules, private.path, tree, attributes)
-        env = {
-            "GIT_WORK_TREE": str(tree),
-            "GIT_SHALLOW_FILE": str(repository.git_dir / "shallow"),
-            "GIT_ATTR_NOSYSTEM": "0",
-            **as_variables(rules.settings_in(tree, into, favours=favours)),
-        }
-
-        def ask(*words: str, given: bytes | None = None, index: Path | None = None) -> GitResult:
-            return run_git(
-                *("-c", f"core.attributesFile={private.path / _USERS}"),
-                *words,
-                git_dir=private.path,
-                cwd=tree,
-                env=env if index is None else {**env, "GIT_INDEX_FILE": str(index)},
-                input=given,
-                check=False,
-                timeout=GIT_TIMEOUT,
-                runs_programs=True,
-            )
-
-        yield ask
-
-
-def _write_attributes(
-    rules: MergeRules, git_dir: Path, tree: Path, attributes: Iterable[tuple[bytes, bytes]]
-) -> None:
-    """Write the attributes where git reads them in a checkout of the side that is merged into."""
-    write_below(git_dir, [(b"info/attributes", rules.of_repository), (os.fsencode(_USERS), rules.of_user)])
-    write_below(tree, attributes)
-
-
-def attributes_of(repository: Repository, tree: str, paths: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield a tree's ``.gitattributes`` of the folders of some paths, and of those above."""
-    for folder in {b"", *folders_of(paths)}:
-        path = folder + b"/" + ATTRIBUTES if folder else ATTRIBUTES
-        entry = None if _ODD.intersection(folder.split(b"/")) else repository.entry_at(tree, path)
-        if entry is not None and entry.mode in _FILES:
-            yield path, repository.read_blob(entry.id)
 
 
 def _commit_of(repository: Repository, tree: str, parents: Sequence[str]) -> str:

@@ -12,15 +12,8 @@ from typing import Final
 
 from maingate.git.command import failure, require_git
 from maingate.git.commits import commit_content
-from maingate.git.merge import (
-    MergeConflict,
-    attributes_of,
-    merge_commits,
-    merge_trees,
-    merged_without_git,
-    merging,
-)
-from maingate.git.merge_rules import Side
+from maingate.git.merge import MergeConflict, merge_commits, merge_trees, merged_without_git
+from maingate.git.merge_place import attributes_of, merging
 from maingate.git.repository import Repository
 
 _MANY_SINCE: Final = (2, 39)
@@ -57,7 +50,7 @@ def merge_many(
         rules_of: The tree whose ``.gitattributes`` count.
         into: Full name of the branch that is merged into, whose ``mergeOptions`` count.
     """
-    if not merges or require_git() < _MANY_SINCE:
+    if not merges or not _at_once(repository, into):
         return [
             merge_trees(repository, base=each.base, ours=each.ours, theirs=each.theirs, into=into)
             for each in merges
@@ -69,32 +62,35 @@ def merge_many(
     return asked.merged(_sides(repository, merges))
 
 
-def merge_branches(repository: Repository, *, ours: str, theirs: Sequence[str]) -> list[str | MergeConflict]:
+def merge_branches(
+    repository: Repository, *, ours: str, theirs: Sequence[str], into: str | None = None
+) -> list[str | MergeConflict]:
     """Merge several commits into one, each alone, as `merge_commits` does, and return the trees.
 
     Args:
         repository: The repository.
         ours: The commit that each is merged into.
         theirs: The commits.
+        into: See `merge_many`.
 
     Raises:
         RepositoryError: One has no common ancestor with it here.
     """
     plain = {each: merged_without_git(repository, ours=ours, theirs=each) for each in theirs}
     rest = [each for each, merged in plain.items() if merged is None]
-    if len(rest) > 1 and require_git() >= _MANY_SINCE:
+    if len(rest) > 1 and _at_once(repository, into):
         tree_of = repository.tree_of
         paths = {path for each in rest for path in repository.changed_paths(tree_of(ours), tree_of(each))}
         attributes = list(attributes_of(repository, tree_of(ours), paths))
-        asked = _Asked(repository=repository, attributes=attributes, into=None)
+        asked = _Asked(repository=repository, attributes=attributes, into=into)
         by_git = dict(zip(rest, asked.merged([(ours, each) for each in rest]), strict=True))
     else:
-        by_git = {each: merge_commits(repository, ours=ours, theirs=each) for each in rest}
+        by_git = {each: merge_commits(repository, ours=ours, theirs=each, into=into) for each in rest}
     return [by_git[each] if (merged := plain[each]) is None else merged for each in theirs]
 
 
 def merge_pairs(
-    repository: Repository, sides: Sequence[tuple[str, str]], *, rules_of: str
+    repository: Repository, sides: Sequence[tuple[str, str]], *, rules_of: str, into: str | None = None
 ) -> list[str | MergeConflict]:
     """Merge pairs of commits, the second of each into the first, and return the trees.
 
@@ -102,13 +98,19 @@ def merge_pairs(
         repository: The repository.
         sides: The commits.
         rules_of: The tree whose ``.gitattributes`` count.
+        into: See `merge_many`.
     """
-    if not sides or require_git() < _MANY_SINCE:
-        return [merge_commits(repository, ours=ours, theirs=theirs) for ours, theirs in sides]
+    if not sides or not _at_once(repository, into):
+        return [merge_commits(repository, ours=ours, theirs=theirs, into=into) for ours, theirs in sides]
     tree_of = repository.tree_of
     paths = {path for pair in sides for path in repository.changed_paths(*map(tree_of, pair))}
     attributes = list(attributes_of(repository, rules_of, paths))
-    return _Asked(repository=repository, attributes=attributes, into=None).merged(sides)
+    return _Asked(repository=repository, attributes=attributes, into=into).merged(sides)
+
+
+def _at_once(repository: Repository, into: str | None) -> bool:
+    """Return whether one process may merge: git can, and the branch has no options of its own."""
+    return require_git() >= _MANY_SINCE and repository.merge_rules.command_words(into) is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,21 +130,13 @@ class _Asked:
     options: Sequence[str] = ()
 
     def merged(self, sides: Sequence[tuple[str, str]]) -> list[str | MergeConflict]:
-        """Return the merged tree of each pair of commits, or the paths in conflict."""
-        merged = self._by_one(sides, None)
-        favoured = self.repository.merge_rules.favoured(self.into)
-        again = [at for at, each in enumerate(merged) if favoured and isinstance(each, MergeConflict)]
-        if again:
-            anew = self._by_one([sides[at] for at in again], favoured)
-            for at, each in zip(again, anew, strict=True):
-                merged[at] = each
-        return merged
+        """Return the merged tree of each pair of commits, or the paths in conflict.
 
-    def _by_one(self, sides: Sequence[tuple[str, str]], favours: Side | None) -> list[str | MergeConflict]:
-        """Run one git process, which prints a status, a tree and the paths in conflict for each pair."""
-        words = (*self.options, *_WORDS)
+        One git process makes them. It prints a status, a tree and the paths in conflict for each.
+        """
+        words = (*self.options, *_WORDS, *self.repository.merge_rules.tree_options(require_git()))
         given = "".join(f"{ours} {theirs}\n" for ours, theirs in sides).encode()
-        with merging(self.repository, self.attributes, into=self.into, favours=favours) as ask:
+        with merging(self.repository, self.attributes, into=self.into) as ask:
             result = ask(*words, given=given)
         if result.code != 0:
             raise failure(words, result)

@@ -11,7 +11,7 @@ from typing import Final
 
 from maingate.git.command import GitResult, run_git
 from maingate.git.filter_drivers import FILTER_TIMEOUT, FilterDrivers, filters_of
-from maingate.git.merge import attributes_of
+from maingate.git.merge_place import attributes_of
 from maingate.git.private_git import own_directory, write_below
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry

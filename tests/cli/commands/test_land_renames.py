@@ -88,6 +88,23 @@ def test_an_edit_that_would_come_to_where_policy_forbids_is_refused_with_its_rea
     assert base.head("main") == before
 
 
+def test_options_by_which_maingate_cannot_merge_are_refused_before_anything_is_done(
+    base: GitRepo, call: Call
+) -> None:
+    """The setting is named, by the dry run as by the landing; without it the run goes on."""
+    before = base.commit({"a.txt": LINES + "more\n"}, "main")
+    base.git("config", "branch.main.mergeOptions", "-s ours")
+    for words in (["--dry-run"], []):
+        done = call("land", "edit", *words)
+        assert done.returncode != 0
+        assert "branch.main.mergeOptions has `-s ours`" in " ".join(done.stderr.split())
+    assert base.head("main") == before
+    base.git("config", "branch.main.mergeOptions", "-X ours")
+    done = call("land", "edit")
+    assert done.returncode == 0, done.stderr
+    assert base.git("show", "main:a.txt") == EDITED + "more"
+
+
 def test_a_branch_follows_a_rename_by_one_ahead_of_it(base: GitRepo, call: Call) -> None:
     """Both land together, by the commits that they were made as; the dry run finds no conflict."""
     base.git("switch", "-q", "-c", "move")

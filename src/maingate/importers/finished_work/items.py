@@ -152,7 +152,7 @@ class WorkReader:
             is_plain = bool(line) and all(len(commit.parents) == 1 for commit in line)
             if is_plain and keeps_commits(source) and line[0].parents[0] != self._target.commit:
                 tips.append(line[-1].entry.origin)
-        merged = merge_branches(self._scratch, ours=self._target.commit, theirs=tips)
+        merged = merge_branches(self._scratch, ours=self._target.commit, theirs=tips, into=self._target.ref)
         return dict(zip(tips, merged, strict=True))
 
     def _item(
@@ -203,7 +203,7 @@ class WorkReader:
     def _merged(self, source: Source, name: str, entries: Sequence[Entry], base: str) -> WorkItem | None:
         """Return a branch as one patch with the changes of its merge; None where the target has them all."""
         repository, onto, tip = self._repository, self._target.commit, entries[-1].origin
-        merged = merge_commits(repository, ours=onto, theirs=tip)
+        merged = merge_commits(repository, ours=onto, theirs=tip, into=self._target.ref)
         is_clean = not isinstance(merged, MergeConflict)
         old, new = (repository.tree_of(onto), merged) if is_clean else (base, tip)
         diff = diff_of_trees(repository.root, old, str(new))
@@ -261,7 +261,9 @@ class WorkReader:
     def _merged_tree(self, tip: str) -> str | None:
         """Return the tree of a merge with the target; None where it conflicts, or changes nothing."""
         repository, onto = self._scratch, self._target.commit
-        merged = self._merges.get(tip) or merge_commits(repository, ours=onto, theirs=tip)
+        merged = self._merges.get(tip)
+        if merged is None:
+            merged = merge_commits(repository, ours=onto, theirs=tip, into=self._target.ref)
         if isinstance(merged, MergeConflict) or merged == repository.tree_of(onto):
             return None
         return merged

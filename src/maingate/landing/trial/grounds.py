@@ -21,10 +21,11 @@ class Grounds:
     Args:
         repository: The repository that trees are read from and written to.
         commit: The target's commit.
+        into: Full name of the branch whose ``mergeOptions`` count; None where items are rebased.
     """
 
-    def __init__(self, repository: Repository, commit: str) -> None:
-        self._repository = repository
+    def __init__(self, repository: Repository, commit: str, *, into: str | None) -> None:
+        self._repository, self._into = repository, into
         self._head = Tip(commit=commit, tree=repository.tree_of(commit))
         self._needs: list[int] = []
         self._onto: list[Tip] = []
@@ -96,7 +97,7 @@ class Grounds:
 
     def _moved(self, onto: Tip, number: int) -> str | MergeConflict:
         base, theirs = self._onto[number].tree, self._trees[number]
-        return merge_trees(self._repository, base=base, ours=onto.tree, theirs=theirs)
+        return merge_trees(self._repository, base=base, ours=onto.tree, theirs=theirs, into=self._into)
 
     def _merged(self, items: int) -> Tip | None:
         last = items.bit_length() - 1

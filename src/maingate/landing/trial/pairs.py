@@ -121,7 +121,7 @@ def first_of(met: Sequence[int], items: int) -> list[int]:
 
 
 def conflicts_of(
-    repository: Repository, pairs: Sequence[ItemPair], *, rules_of: str
+    repository: Repository, pairs: Sequence[ItemPair], *, rules_of: str, into: str | None
 ) -> list[tuple[bytes, ...]]:
     """Return the paths in which the items of each pair conflict; none where they go together.
 
@@ -129,26 +129,30 @@ def conflicts_of(
         repository: The repository.
         pairs: The pairs.
         rules_of: The tree whose ``.gitattributes`` count for pairs that change none.
+        into: Full name of the branch whose ``mergeOptions`` count; None where items are rebased.
     """
     small = cache(partial(_small, repository))
+    whole = partial(_whole, repository, into=into)
     sides = [None if _is_alone(repository, pair) else _sides(small, pair) for pair in pairs]
-    merged = iter(merge_many(repository, [each for each in sides if each is not None], rules_of=rules_of))
+    chosen = [each for each in sides if each is not None]
+    merged = iter(merge_many(repository, chosen, rules_of=rules_of, into=into))
     kin = [pair.commits for pair in pairs if pair.commits is not None]
-    kin_merged = iter(merge_pairs(repository, kin, rules_of=rules_of))
+    kin_merged = iter(merge_pairs(repository, kin, rules_of=rules_of, into=into))
     return [
         _in_conflict(
             repository,
             pair,
             pair.trees[0] if side is None else side.ours,
-            next(kin_merged) if pair.commits else _whole(repository, pair) if side is None else next(merged),
+            next(kin_merged) if pair.commits else whole(pair) if side is None else next(merged),
+            whole,
         )
         for pair, side in zip(pairs, sides, strict=True)
     ]
 
 
-def _whole(repository: Repository, pair: ItemPair) -> str | MergeConflict:
+def _whole(repository: Repository, pair: ItemPair, *, into: str | None) -> str | MergeConflict:
     ours, theirs = pair.trees
-    return merge_trees(repository, base=pair.onto, ours=ours, theirs=theirs)
+    return merge_trees(repository, base=pair.onto, ours=ours, theirs=theirs, into=into)
 
 
 def _is_alone(repository: Repository, pair: ItemPair) -> bool:
@@ -165,30 +169,29 @@ def _is_alone(repository: Repository, pair: ItemPair) -> bool:
 
 
 def _in_conflict(
-    repository: Repository, pair: ItemPair, ours: str, merged: str | MergeConflict
+    repository: Repository,
+    pair: ItemPair,
+    ours: str,
+    merged: str | MergeConflict,
+    whole: Callable[[ItemPair], str | MergeConflict],
 ) -> tuple[bytes, ...]:
     if isinstance(merged, MergeConflict):
         known = pair.ahead.keys() | pair.behind.keys()
         return tuple(sorted({_own_name(path, known) for path in merged.paths}))
     changed = repository.changed_paths(ours, merged)
     strayed = tuple(sorted(path for path in changed if path not in pair.behind))
-    return _refused(repository, pair, merged if ours == pair.trees[0] else None) if strayed else ()
+    if not strayed:
+        return ()
+    return _refused(repository, pair, merged if ours == pair.trees[0] else whole(pair))
 
 
-def _refused(repository: Repository, pair: ItemPair, merged: str | None) -> tuple[bytes, ...]:
-    """Return the paths of a merge of whole trees that policy refuses for the later item.
-
-    Args:
-        repository: The repository.
-        pair: The pair.
-        merged: The merged tree, where it was made already.
-    """
-    whole = merged or _whole(repository, pair)
-    if isinstance(whole, MergeConflict):
-        return whole.paths
-    changed = repository.changed_paths(pair.trees[0], whole)
+def _refused(repository: Repository, pair: ItemPair, merged: str | MergeConflict) -> tuple[bytes, ...]:
+    """Return the paths of a merge of whole trees that policy refuses for the later item."""
+    if isinstance(merged, MergeConflict):
+        return merged.paths
+    changed = repository.changed_paths(pair.trees[0], merged)
     strayed = sorted(path for path in changed if path not in pair.behind)
-    return tuple(strayed) if strayed and pair.judge(pair.trees[0], whole) is not None else ()
+    return tuple(strayed) if strayed and pair.judge(pair.trees[0], merged) is not None else ()
 
 
 def _own_name(path: bytes, known: Container[bytes]) -> bytes:

@@ -24,15 +24,18 @@ from maingate.wording import listed, short
 _SHOWN: Final = 5
 
 
-def try_items(repository: Repository, target: Target, items: Sequence[TrialItem]) -> ConflictTrial:
+def try_items(
+    repository: Repository, target: Target, items: Sequence[TrialItem], *, into: str | None = None
+) -> ConflictTrial:
     """Find which items conflict with the target, or with one another.
 
     Args:
         repository: The repository that trees are read from and written to.
         target: The branch, and the commit to try on.
         items: The items in the order in which they land, each after those that it needs.
+        into: Full name of the branch whose ``mergeOptions`` count; None where items are rebased.
     """
-    trial = _Trial(repository, target, items)
+    trial = _Trial(repository, target, items, into)
     with_target = [found for found in map(_with_target, trial.tried) if found is not None]
     conflicts = [*with_target, *trial.between()]
     conflicts.sort(key=lambda found: trial.numbers[found.item])
@@ -48,9 +51,11 @@ def try_items(repository: Repository, target: Target, items: Sequence[TrialItem]
 class _Trial:
     """The items, each placed on the target, and the pairs that change the same paths."""
 
-    def __init__(self, repository: Repository, target: Target, items: Sequence[TrialItem]) -> None:
-        self._repository, self._items = repository, items
-        self._grounds = Grounds(repository, target.commit)
+    def __init__(
+        self, repository: Repository, target: Target, items: Sequence[TrialItem], into: str | None
+    ) -> None:
+        self._repository, self._items, self._into = repository, items, into
+        self._grounds = Grounds(repository, target.commit, into=into)
         self._head = repository.tree_of(target.commit)
         self._shared = SharedPaths()
         self._pairs: list[tuple[int, int]] = []
@@ -117,7 +122,7 @@ class _Trial:
             if pair is not None:
                 names.append((self._items[ahead].name, self._items[behind].name))
                 pairs.append(replace(pair, judge=self._items[behind].judge))
-        found = conflicts_of(self._repository, pairs, rules_of=self._head)
+        found = conflicts_of(self._repository, pairs, rules_of=self._head, into=self._into)
         for (ahead_name, name), paths in zip(names, found, strict=True):
             if paths:
                 yield Conflict(item=name, other=ahead_name, paths=tuple(map(show_path, paths)))

@@ -25,10 +25,11 @@ class JudgedCommits:
     Args:
         repository: The repository that merges are written to.
         head: The target's head when the run began.
+        into: Full name of the target.
     """
 
-    def __init__(self, repository: Repository, head: Tip) -> None:
-        self._repository, self._head = repository, head
+    def __init__(self, repository: Repository, head: Tip, *, into: str) -> None:
+        self._repository, self._head, self._into = repository, head, into
         self._has_head: dict[str, bool] = {head.commit: True}
         self._seen: dict[str, Tip] = {}
 
@@ -62,7 +63,7 @@ class JudgedCommits:
     def _merged(self, tip: Tip) -> Tip:
         """Return a commit merged with the head, or the commit itself where they conflict."""
         repository, head = self._repository, self._head
-        tree = merge_commits(repository, ours=head.commit, theirs=tip.commit)
+        tree = merge_commits(repository, ours=head.commit, theirs=tip.commit, into=self._into)
         if isinstance(tree, MergeConflict) or tree == tip.tree:
             return tip
         commit = repository.commit(

@@ -81,7 +81,7 @@ class PatchEffects:
         self._run, self._repository, self._executor, self._orders = run, repository, executor, orders
         self._verdicts, self._database = verdicts, database
         self._quarantine, self._fence, self._threads = quarantine, fence, threads
-        self._judged, self._unwanted = JudgedCommits(repository, run.base), set[str]()
+        self._judged, self._unwanted = JudgedCommits(repository, run.base, into=run.target), set[str]()
         self._lands_commits = run.plan.landing is LandingStyle.MERGE
 
     def take_all(self, effects: Sequence[TakePatch]) -> list[PatchTaken]:

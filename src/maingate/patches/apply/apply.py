@@ -26,7 +26,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
-from maingate.git.merge import attributes_of, merging
+from maingate.git.merge_place import attributes_of, merging
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.patches.apply.doubt_resolution import locate

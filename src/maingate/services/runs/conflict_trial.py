@@ -57,9 +57,10 @@ class Trials:
         """
         plan = loaded.plan
         head = self.scratch.tree_of(target.commit)
+        into = None if plan.landing is LandingStyle.REBASE else target.ref
         items: list[TrialItem] = []
         for name in plan.workstream_order():
-            workstream = _Workstream(self, loaded, name, head=head, tree=trees.get(name))
+            workstream = _Workstream(self, loaded, name, head=head, tree=trees.get(name), into=into)
             item = TrialItem(
                 name=name,
                 place=workstream.place,
@@ -69,7 +70,7 @@ class Trials:
                 judge=workstream.judge,
             )
             items.append(item)
-        return try_items(self.scratch, target, items)
+        return try_items(self.scratch, target, items, into=into)
 
 
 @contextmanager
@@ -143,9 +144,20 @@ class _Workstream:
         name: The workstream's name.
         head: The target's tree.
         tree: The target's tree with all its patches, where that is known.
+        into: Full name of the branch whose ``mergeOptions`` count; None where workstreams are rebased.
     """
 
-    def __init__(self, trials: Trials, loaded: LoadedPlan, name: str, *, head: str, tree: str | None) -> None:
+    def __init__(
+        self,
+        trials: Trials,
+        loaded: LoadedPlan,
+        name: str,
+        *,
+        head: str,
+        tree: str | None,
+        into: str | None,
+    ) -> None:
+        self._into = into
         self._scratch, self._executor = trials.scratch, trials.executor
         self._loaded, self._name = loaded, name
         self._stream = loaded.plan.workstreams[name]
@@ -222,8 +234,11 @@ class _Workstream:
         """Return the result where the tree is known: as it is, or merged with what it needs."""
         if self._tree is None:
             return None
-        merged = merge_trees(self._scratch, base=self._head, ours=onto.tree, theirs=self._tree)
+        merged = self._merge(self._head, onto, self._tree)
         return None if isinstance(merged, MergeConflict) else Placed(tree=merged)
+
+    def _merge(self, base: str, onto: Tip, tree: str) -> str | MergeConflict:
+        return merge_trees(self._scratch, base=base, ours=onto.tree, theirs=tree, into=self._into)
 
     def _merged(self, pieces: Sequence[tuple[str, Piece]], onto: Tip) -> Placed:
         """Apply patches to the base that the workstream states and merge that, or apply them to the commit.
@@ -234,7 +249,7 @@ class _Workstream:
         if base is not None and self._scratch.has_object(base):
             start = Tip(commit=base, tree=self._scratch.tree_of(base))
             placed = self._applied(pieces, start)
-            tree = merge_trees(self._scratch, base=start.tree, ours=onto.tree, theirs=placed.tree)
+            tree = self._merge(start.tree, onto, placed.tree)
             if placed.refusal is None and not isinstance(tree, MergeConflict):
                 return replace(placed, tree=tree)
         return self._applied(pieces, onto)

@@ -124,12 +124,23 @@ class ExecutionService:
                 record=TrainRecord() if is_only_asked else train_record(self._context),
                 trace=None if receiver is None else receiver.trace_of(run_id, self._traceparent(run_id)),
             )
+            self._require_known_merges(run_id)
             with without_collecting():
                 orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)
             gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
             state = self._run(holder, orchestrator)
         self._notify(watching)
         return state
+
+    def _require_known_merges(self, run_id: RunId) -> None:
+        """Refuse options of merges into the target that Maingate cannot merge by, before anything is done.
+
+        Raises:
+            RepositoryError: The configuration has such options.
+        """
+        with self._context.database.read() as conn:
+            target = runs.get(conn, run_id).target_ref
+        self._context.repository.merge_rules.command_words(target)
 
     def _traceparent(self, run_id: RunId) -> str | None:
         with self._context.database.read() as conn:
