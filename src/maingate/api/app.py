@@ -33,6 +33,7 @@ from maingate.api.guard.protection import AddHeaders, CatchErrors, LimitBody, Re
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
 from maingate.api.query_check import check_query
 from maingate.api.sending_pace import SendingPace
+from maingate.api.simulation_process import MOST_AT_ONCE as MOST_SIMULATIONS
 from maingate.server.made_for_each import MadeForEach
 from maingate.server.served_repositories import Site
 
@@ -46,7 +47,7 @@ _INTERFACE: Final = (
 )
 _PROBED: Final = (health_endpoints, metrics)
 """The endpoints of other programs, which may add parameters of their own."""
-_UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check")
+_UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check", "/api/v1/plan/simulate")
 
 
 def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = None) -> FastAPI:
@@ -63,7 +64,7 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
     pace = SendingPace()
     app.state.feeds = MadeForEach(site, lambda _, maingate: EventFeed(maingate.context, pace))
     app.state.cache = AnswerCache(site)
-    app.state.slow = CapacityLimiter(MOST_AT_ONCE)
+    app.state.slow, app.state.simulations = CapacityLimiter(MOST_AT_ONCE), CapacityLimiter(MOST_SIMULATIONS)
     app.state.health, app.state.probes = health_endpoints.health_of(site), CapacityLimiter(MOST_PROBES)
     for module in _INTERFACE:
         app.include_router(module.router, dependencies=[Depends(check_query)])

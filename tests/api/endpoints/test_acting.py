@@ -9,8 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from maingate.api.answers.problems import HttpProblemError
+from maingate.api.simulation_process import simulated
 from maingate.bootstrap import Maingate
+from maingate.cli.command_tree import app as cli
 from maingate.db.dao import runs
 from maingate.ids import RunId
 from maingate.queries.events.history import EventQuery
@@ -18,8 +22,10 @@ from maingate.queries.runs.standing import run_standing
 from maingate.roles import Role
 from maingate.server import process_start
 from maingate.server.process_start import run as run_interpreter
+from maingate.services.runs.plan_loading import load_plan
 from support.crashing import wait_until
 from support.factories import GitRepo
+from support.landing import write_plan
 from support.live_server import Live, problem, served
 from support.postgresql import ON_BOTH
 
@@ -148,7 +154,7 @@ def test_all_problems_of_a_plan_come_at_once_and_nothing_is_made(
     body = submission(
         repo, workstreams={"w": {"needs": ["v"], "tasks": {"t": {"patch": "no.patch"}, "u": {}}}}
     )
-    for path in ("plan/check", "runs"):
+    for path in ("plan/check", "plan/simulate", "runs"):
         answer = client.post(f"/api/v1/{path}", json=body)
         assert problem(answer) == (422, "plan_invalid")
         found = answer.json()["problems"]
@@ -195,11 +201,44 @@ def test_what_is_no_plan_is_refused(
     assert problem(answer) == expected
 
 
+def test_a_plan_is_simulated_as_on_the_command_line(
+    refused: httpx.Client, idle_repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same object for the same seed; numbers of workers have limits, and nothing is kept."""
+    body = submission(idle_repo)
+    folder = tmp_path / "plan"
+    (folder / "p").mkdir(parents=True)
+    write_plan(
+        folder, {**PLAN, "repo": str(idle_repo.path)}, {"p/a.patch": body["files"]["p/a.patch"].encode()}
+    )
+    monkeypatch.chdir(folder)
+    said = CliRunner().invoke(
+        cli, ["plan", "simulate", "plan.yaml", "--json", "-w", "2", "-w", "1", "--failure-rate", "0.25"]
+    )
+    here = json.loads(said.stdout)
+    assert here.pop("file") == "plan.yaml"
+    path = "/api/v1/plan/simulate"
+    query: dict[str, Any] = {"workers": [2, 1], "failure_rate": 0.25}
+    assert refused.post(path, json=body, params=query).json() == here
+    told = refused.post(path, json={**body, "workers": 3}).json()
+    assert {each["workers"] for each in told["estimates"]} == {3}
+    for wrong in ({"workers": 0}, {"workers": [1] * 9}, {"failure_rate": 2}, {"seed": -1}):
+        assert problem(refused.post(path, json=body, params=wrong)) == (422, "invalid_request")
+
+
+def test_a_simulation_that_takes_too_long_is_ended(repo: GitRepo, tmp_path: Path) -> None:
+    """It is refused with the way to have it made, and its process is gone."""
+    (tmp_path / "plan" / "p").mkdir(parents=True)
+    plan = write_plan(tmp_path / "plan", {**PLAN, "repo": str(repo.path)}, {"p/a.patch": b"x"})
+    with pytest.raises(HttpProblemError, match="maingate plan simulate"):
+        simulated(load_plan(plan), root=repo.path, workers=[1], failure_rate=None, seed=0, timeout=0.001)
+
+
 def test_a_viewer_submits_nothing(live: Live, repo: GitRepo) -> None:
     """Neither a run nor a check, which reads the server's settings."""
     token = live.site["web"].tokens.create("eve", Role.VIEWER, operator="ada").text
     with live.client(token) as eve:
-        for path in ("runs", "plan/check"):
+        for path in ("runs", "plan/check", "plan/simulate"):
             assert problem(eve.post(f"/api/v1/{path}", json=submission(repo))) == (403, "forbidden")
 
 

@@ -1,12 +1,12 @@
-"""Plans that are submitted with their patches: read from a request, and checked."""
+"""Plans that are submitted with their patches: read from a request, checked, and simulated."""
 
 import base64
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from maingate.api.actions.idempotent_requests import slowly
@@ -15,13 +15,21 @@ from maingate.api.answers.problems import HttpProblemError
 from maingate.api.description import described
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.plan_submission import PlanSubmission
-from maingate.api.schemas.runs import PlanChecked
+from maingate.api.schemas.runs import PlanChecked, PlanSimulated
+from maingate.api.simulation_process import simulated
 from maingate.queries.runs.plan_summary import plan_summary
 from maingate.roles import Role
 from maingate.services.http.uploads import MOST_FILES
 from maingate.services.runs.conflict_trial import tried_plan
 
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
 router = APIRouter(prefix="/api/v1", tags=["plans"])
+
+MOST_NUMBERS: Final = 8
+MOST_SEED: Final = 2**31 - 1
+Workers = Annotated[int, Field(ge=1, le=1024)]
 
 _FORM: Final = "multipart/form-data"
 _PLAN: Final = "plan"
@@ -106,6 +114,52 @@ async def check(request: Request, desk: AtDesk, sent: Submitted, repo: RepoName 
             return rendered({"ok": is_ok, "plan": plan_summary(loaded), "trial": tried})
 
     return Response(await slowly(request, work), 200, media_type=JSON)
+
+
+@router.post(
+    "/plan/simulate",
+    summary="Simulate a plan",
+    responses=described(PlanSimulated),
+    openapi_extra=DESCRIBED_BODY,
+)
+async def simulate(  # noqa: PLR0917 - the parameters of a query
+    request: Request,
+    desk: AtDesk,
+    sent: Submitted,
+    workers: Annotated[
+        list[Workers],
+        Query(
+            default_factory=list,
+            max_length=MOST_NUMBERS,
+            description="How many tasks and gates run at once; may be given several times. Default: "
+            "`workers` of the body, else 1, 2, 4, 8 and the setting.",
+        ),
+    ],
+    failure_rate: Annotated[
+        float | None,
+        Query(ge=0, le=1, description="The share of workstreams that fail. Default: as on record."),
+    ] = None,
+    seed: Annotated[int, Query(ge=0, le=MOST_SEED, description="The seed of failures and times.")] = 0,
+    repo: RepoName = None,
+) -> Response:
+    """Estimate the time and the runs of gates of a plan, as `maingate plan simulate` does; nothing runs.
+
+    One simulation is made at a time, in a process of its own that is ended after half a minute.
+    """
+
+    def work() -> str:
+        _, maingate = desk.one(repo, Role.SUBMITTER)
+        wanted = sent.parsed()
+        numbers = workers or ([] if wanted.workers is None else [wanted.workers])
+        with maingate.uploads.loaded(wanted.upload(), is_kept=False) as loaded:
+            root = maingate.repository.root
+            return rendered(
+                simulated(loaded, root=root, workers=numbers, failure_rate=failure_rate, seed=seed)
+            )
+
+    limiter: CapacityLimiter = request.app.state.simulations
+    async with limiter:
+        return Response(await slowly(request, work), 200, media_type=JSON)
 
 
 def _single(form: FormData) -> list[tuple[str, UploadFile | str]]:

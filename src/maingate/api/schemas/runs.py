@@ -42,6 +42,27 @@ class PlanChecked(BaseModel):
     trial: dict[str, Any] | None
 
 
+class PlanSimulated(BaseModel):
+    """The simulation of a plan: the same object as that of `maingate plan simulate --json`.
+
+    `estimates` has the seconds, runs of gates and landed workstreams as p50 and p90 for each number of
+    workers and each order of landing; `times` and `failure_rate` say what is on record and what is assumed.
+    """
+
+    name: str
+    workstreams: int
+    tasks: int
+    times: list[dict[str, Any]]
+    failure_rate: dict[str, Any]
+    critical_path: dict[str, Any]
+    parallelism: dict[str, Any]
+    estimates: list[dict[str, Any]]
+    plays: int
+    seed: int
+    look_ahead: int
+    note: str
+
+
 class Waiting(BaseModel):
     """Why an entity that has not ended is where it is."""
 

@@ -109,8 +109,8 @@ def simulate(
 ) -> None:
     """Estimate the time and the runs of gates of a plan, for several numbers of workers; nothing runs.
 
-    Times and failures are taken from the record, or assumed where it has none. Runs land one workstream at a
-    time today; the train, which no run uses yet, is shown beside it.
+    Times and failures are taken from the record, or assumed where it has none. Runs use the train, which
+    proves several workstreams together; one at a time is shown beside it.
 
     Exit codes: 0 the plan was simulated, 2 it has problems.
     """
