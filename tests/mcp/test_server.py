@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.command_line import Played, a_clean_environment, maingate
+from support.crashing import wait_until
 from support.factories import GitRepo
 from support.landing import one_each, write_plan
 
@@ -102,13 +103,15 @@ def test_only_reading_tools_are_offered_unless_writing_is_allowed(
         return await _names(client), *await answer_of(client, "cancel", what="run", reason="x")
 
     reading, is_error, said = conversation(program(folder, hermetic_environment), talk)
-    assert set(reading) == {"status", "inbox", "why", "patch_show", "log_tail", "events"}
+    assert set(reading) == {
+        *("status", "inbox", "why", "patch_show", "log_tail", "events", "land_dry_run"),
+    }
     assert set(reading.values()) == {True}
     assert is_error
     assert "cancel" in said
     assert conversation(server_of(folder), _names) == reading
     writing = conversation(server_of(folder, may_write=True), _names)
-    assert {name for name, only_reads in writing.items() if not only_reads} == {"run_plan", "cancel"}
+    assert {name for name, only_reads in writing.items() if not only_reads} == {"land", "run_plan", "cancel"}
 
 
 def test_status_is_the_report(played: Played) -> None:
@@ -180,6 +183,67 @@ def test_an_agent_runs_a_plan_and_reads_its_result(
     assert "no.yaml" in said
     done = maingate("audit", "verify", cwd=repo.path, home=hermetic_environment)
     assert done.returncode == 0
+
+
+@pytest.fixture
+def gated(repo: GitRepo) -> GitRepo:
+    """Give a repository with a gate, with a branch that passes it and one that does not."""
+    repo.commit({"maingate.toml": '[gates.good]\nrun = "! grep -rq bad . --include=*.txt"\n', "a.txt": "1\n"})
+    for name, content in (("right", "good\n"), ("wrong", "bad\n")):
+        repo.git("switch", "-q", "-c", name, "main")
+        repo.commit({f"{name}.txt": content})
+    repo.git("switch", "-q", "main")
+    return repo
+
+
+def test_an_agent_lands_branches_and_learns_the_next_step(gated: GitRepo, hermetic_environment: Path) -> None:
+    """Each item has its outcome; a second time there is nothing left to do."""
+
+    async def talk(client: "Client") -> Any:
+        return (
+            await answer_of(client, "land_dry_run", work=["right", "wrong"]),
+            await answer_of(client, "land", work=["right", "wrong"]),
+            await answer_of(client, "land", work=["right"]),
+            await answer_of(client, "land", work=["nowhere"]),
+            await answer_of(client, "land", work=["right"], diff="x"),
+        )
+
+    tried, landed, again, unknown, both = conversation(
+        program(gated.path, hermetic_environment, "--allow-write"), talk
+    )
+    assert (tried[0], tried[1]["trial"]["ok"], tried[1]["exit_code"]) == (False, True, 0)
+    found = landed[1]
+    assert [item["state"] for item in found["items"]] == ["completed", "failed"]
+    assert (found["exit_code"], found["is_running"]) == (1, False)
+    assert found["run_id"].startswith("run_")
+    assert found["next_action"]["code"] == "fix_gate"
+    assert gated.git("show", "main:right.txt") == "good"
+    assert (again[1]["run_id"], again[1]["items"][0]["note"]) == (None, "already_applied")
+    assert (unknown[0], "nowhere" in unknown[1]) == (True, True)
+    assert (both[0], "not both" in both[1]) == (True, True)
+
+
+def test_an_agent_lands_a_diff_and_need_not_wait(gated: GitRepo, hermetic_environment: Path) -> None:
+    """A conflict is told without a run; a run that goes on is named with the command that follows it."""
+    diff = gated.diff_of({"new.txt": "new\n"}).decode()
+    wrong = gated.diff_of({"a.txt": "2\n"}).decode().replace("-1", "-7")
+    hold = gated.path.parent / "go"
+    rule = f'run = "until test -e {hold}; do sleep 0.01; done"'
+    gated.commit({"maingate.toml": f"[gates.good]\n{rule}\n"})
+    reading = conversation(
+        program(gated.path, hermetic_environment),
+        lambda client: answer_of(client, "land_dry_run", diff=wrong),
+    )
+    assert (reading[1]["exit_code"], reading[1]["trial"]["ok"]) == (1, False)
+
+    async def talk(client: "Client") -> Any:
+        begun = await answer_of(client, "land", diff=diff, wait_seconds=0)
+        hold.touch()
+        return begun
+
+    _, begun = conversation(program(gated.path, hermetic_environment, "--allow-write"), talk)
+    assert (begun["is_running"], begun["next_action"]["code"]) == (True, "wait")
+    wait_until(lambda: "new.txt" in gated.git("ls-tree", "--name-only", "main"), "the landing")
 
 
 def test_nothing_but_the_protocol_is_on_standard_output(played: Played, hermetic_environment: Path) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field
 from maingate.bootstrap import Maingate
 from maingate.errors import MaingateError
 from maingate.mcp.json_values import plain
+from maingate.mcp.landing import Diff, Into, Work, previewed
 
 Json = dict[str, Any]
 
@@ -39,7 +40,15 @@ class ReadingTools:
 
     def all(self) -> list[Callable[..., Json]]:
         """Return the tools, each with the description that agents see."""
-        return [self.status, self.inbox, self.why, self.patch_show, self.log_tail, self.events]
+        return [
+            self.status,
+            self.inbox,
+            self.why,
+            self.patch_show,
+            self.log_tail,
+            self.events,
+            self.land_dry_run,
+        ]
 
     def status(self, run: Run = None) -> Json:
         """Return a run: its state, workstreams and tasks with reasons and waits, gates and cost."""
@@ -110,6 +119,13 @@ class ReadingTools:
                 found = newest(maingate.context, search, limit)
                 return plain({"events": [event.as_json() for event in found]})
             return plain(asdict(answer(maingate.context, search)))
+
+    def land_dry_run(self, work: Work = None, diff: Diff = None, into: Into = None) -> Json:
+        """Return the work that `land` would land, with its conflicts; nothing is changed.
+
+        No gate runs: work that could land may still be refused by them.
+        """
+        return previewed(self._start, work, diff, into=into)
 
 
 @contextmanager

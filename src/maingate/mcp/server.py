@@ -14,10 +14,10 @@ from maingate.mcp.write_tools import ActingTools
 _INSTRUCTIONS: Final = (
     "Maingate lands patches: nothing reaches the target branch without passing its gates. "
     "Start with `status`; `why` explains any entity, `patch_show` a refused patch; `log_tail` has a gate's "
-    "output. "
+    "output. `land_dry_run` says whether finished work conflicts with its target. "
 )
 _READ_ONLY: Final = "Nothing can be changed here; a person may start this server with --allow-write."
-_WRITING: Final = "`run_plan` and `cancel` change the repository."
+_WRITING: Final = "`land`, `run_plan` and `cancel` change the repository."
 
 
 def create_server(start: Path, *, operator: str, may_write: bool) -> MCPServer:

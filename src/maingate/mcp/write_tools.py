@@ -1,7 +1,5 @@
 """Tools that change something: offered only where the person who registers the server allows it."""
 
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,8 +7,9 @@ from typing import Annotated, Any, Final
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
+from maingate.mcp.landing import Diff, Into, Work, landed
+from maingate.mcp.own_commands import started
 from maingate.mcp.read_tools import Name, opened
-from maingate.system.own_program import own_program
 
 Json = dict[str, Any]
 
@@ -18,6 +17,10 @@ WAIT_SECONDS: Final = 60
 """Seconds that a call waits for the end of a run; agents give up on longer calls."""
 _MOST_SAID: Final = 4000
 _STARTED: Final = "run run_"
+
+Wait = Annotated[
+    int, Field(ge=0, le=3600, description="Seconds to wait for the end; the run goes on after them.")
+]
 
 
 class ActingTools:
@@ -33,35 +36,36 @@ class ActingTools:
 
     def all(self) -> list[Callable[..., Json]]:
         """Return the tools, each with the description that agents see."""
-        return [self.run_plan, self.cancel]
+        return [self.land, self.run_plan, self.cancel]
+
+    def land(
+        self,
+        work: Work = None,
+        diff: Diff = None,
+        into: Into = None,
+        title: Annotated[str | None, Field(max_length=200, description="The title of what lands.")] = None,
+        wait_seconds: Wait = WAIT_SECONDS,
+    ) -> Json:
+        """Land finished work, each branch or range whole or not at all, if the repository's gates pass.
+
+        Only commits land. Returns the run, the outcome of each item, and `next_action`: its `code` says what
+        to do, such as `rebase`, `fix_gate`, `wait` or `none`. Work that takes longer goes on in a process of
+        its own, and `status` follows it. Nothing lands twice: work that the target has is left out.
+        """
+        return landed(self._start, work, diff, into=into, title=title, wait_seconds=wait_seconds)
 
     def run_plan(
         self,
         plan: Annotated[str, Field(description="The plan's file, absolute or relative to the repository.")],
-        wait_seconds: Annotated[
-            int, Field(ge=0, le=3600, description="Seconds to wait for the end; the run goes on after them.")
-        ] = WAIT_SECONDS,
+        wait_seconds: Wait = WAIT_SECONDS,
     ) -> Json:
         """Run a plan: land its patches on the target branch as far as they pass their gates.
 
         Returns the exit code and the program's messages; `status` has the details. A run that takes longer
         goes on in a process of its own, and `status` follows it.
         """
-        with tempfile.TemporaryFile("w+") as said:
-            process = subprocess.Popen(
-                own_program("maingate", "run", "--", plan),
-                cwd=self._start,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # the end of the agent's session is not the end of the run
-            )
-            try:
-                code = process.wait(wait_seconds)
-            except subprocess.TimeoutExpired:
-                code = None
-            said.seek(0)
-            text = said.read()
+        ended = started(self._start, "run", "--", plan).ended_within(wait_seconds)
+        code, text = ended.code, ended.output + ended.messages
         if code is not None and _run_in(text) is None:
             raise ToolError(text.strip() or f"`maingate run` ended with exit code {code}")
         return {
