@@ -15,6 +15,7 @@ from maingate.api.endpoints import (
     event_stream,
     events,
     gates,
+    landings,
     metrics,
     overrides,
     patches,
@@ -42,12 +43,13 @@ MOST_UPLOAD: Final = 64 * 1024 * 1024
 """Bytes of a request, and of one that brings a plan with its patches."""
 
 _INTERFACE: Final = (
-    *(runs, plans, queues, workstreams_and_tasks, patches, gates, workforce, overrides, rollbacks),
+    *(runs, plans, landings, queues, workstreams_and_tasks, patches, gates, workforce),
+    *(overrides, rollbacks),
     *(events, event_stream, webhooks, record),
 )
 _PROBED: Final = (health_endpoints, metrics)
 """The endpoints of other programs, which may add parameters of their own."""
-_UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check", "/api/v1/plan/simulate")
+_UPLOADS: Final = ("/api/v1/runs", "/api/v1/plan/check", "/api/v1/plan/simulate", "/api/v1/land")
 
 
 def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = None) -> FastAPI:

@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from maingate.api.answers.problems import MEDIA_TYPE
+from maingate.api.landing_request import LandRequest
 from maingate.api.plan_submission import PlanSubmission
 from maingate.api.schemas.base import ProblemDocument
 
@@ -52,7 +53,7 @@ def _complete(schema: Json) -> Json:
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for model in (ProblemDocument, PlanSubmission):
+    for model in (ProblemDocument, PlanSubmission, LandRequest):
         described = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= {**described.pop("$defs", {}), model.__name__: described}
     schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

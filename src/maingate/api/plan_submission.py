@@ -32,12 +32,12 @@ class PlanSubmission(BaseModel):
     def upload(self) -> Upload:
         """Return the plan and the content of its files."""
         text = self.plan if isinstance(self.plan, str) else rendered(self.plan)
-        files = {name: _content(name, each) for name, each in self.files.items()}
+        files = {name: content_of(f"files.{name}", each) for name, each in self.files.items()}
         return Upload(plan=text.encode(errors="surrogatepass"), files=files)
 
 
-def _content(name: str, given: str | Base64) -> bytes:
-    """Return the bytes of a file.
+def content_of(name: str, given: str | Base64) -> bytes:
+    """Return the bytes that are given as text or as base64.
 
     Raises:
         HttpProblemError: It is no base64.
@@ -47,4 +47,4 @@ def _content(name: str, given: str | Base64) -> bytes:
     try:
         return base64.b64decode(given.base64, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise HttpProblemError(422, "invalid_request", f"files.{name}: it is no base64") from error
+        raise HttpProblemError(422, "invalid_request", f"{name}: it is no base64") from error

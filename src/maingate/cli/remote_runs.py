@@ -131,16 +131,30 @@ def run_remotely(
         RefusedError: The server refuses it.
         ServerFaultError: The server cannot be reached.
     """
-    from maingate.cli.run_follower import Outcome
-    from maingate.cli.views.progress import watcher
     from maingate.client import read_submission
 
     submitted = client.submit(
         read_submission(plan), repo=repo, workers=workers, traceparent=os.environ.get(TRACEPARENT)
     )
-    run_id = RunId(submitted.id)
+    return follow_remotely(client, RunId(submitted.id), url=url, progress_on_stderr=progress_on_stderr)
+
+
+def follow_remotely(client: "Client", run_id: RunId, *, url: str, progress_on_stderr: bool) -> "Outcome":
+    """Follow a run of a server until it has ended or stopped, with progress.
+
+    Ctrl-C ends the following, and leaves the run to the server.
+
+    Raises:
+        RefusedError: The server refuses to report it.
+        ServerFaultError: The server cannot be reached any more; the message says how to follow the run later.
+    """
+    from maingate.cli.run_follower import Outcome
+    from maingate.cli.views.progress import watcher
+    from maingate.client import ServerFaultError
+
     report: dict[str, Any] | None = None
     interruption = None
+    again = f"`maingate status --server {url} --watch {run_id}` follows it"
     with watcher(stderr=progress_on_stderr) as view:
         try:
             report = _followed(client, run_id, view)
@@ -148,10 +162,11 @@ def run_remotely(
                 stopped = report["stopped"] or {"message": f"run {run_id} is not under way any more"}
                 interruption = InterruptedRunError(stopped["message"])
         except KeyboardInterrupt:
-            interruption = InterruptedRunError(
-                f"the server goes on with run {run_id}; `maingate status --server {url} --watch {run_id}` "
-                "follows it"
-            )
+            interruption = InterruptedRunError(f"the server goes on with run {run_id}; {again}")
+        except ServerFaultError as error:
+            raise ServerFaultError(
+                f"{error}; run {run_id} is on its record, and it goes on with it when it is back: {again}"
+            ) from error
     return Outcome(
         report=report or report_of(client, run_id), interruption=interruption, page=page_of(url, run_id)
     )

@@ -53,6 +53,8 @@ class Operations:
     me = Operation(operations.me)
     check = Operation(operations.check)
     submit = Operation(operations.submit)
+    land_target = Operation(operations.land_target)
+    land = Operation(operations.land)
     runs = Operation(operations.runs)
     run = Operation(operations.run)
     wait = Operation(operations.wait)

@@ -55,6 +55,29 @@ def submit(
     return Run.of((yield from object_of(_post("runs", body, repo=repo, key=key, headers=headers))))
 
 
+def land_target(*, into: str | None = None, repo: str | None = None) -> Flow[Json]:
+    """Read the branch that finished work lands on, by default the main line: its `ref` and `commit`."""
+    return (yield from object_of(_get("land", {"into": into, "repo": repo})))
+
+
+def land(
+    request: Json, *, repo: str | None = None, key: str | None = None, traceparent: str | None = None
+) -> Flow[Json]:
+    """Land finished work; end with its run, if one is needed, and each piece of work.
+
+    Args:
+        request: The work and the options, as `LandRequest` describes them.
+        repo: The repository, by the server's name for it; None for the only one.
+        key: An idempotency key, for a program that may be started again; by default a new one.
+        traceparent: The span under which the run's trace is to be (W3C Trace Context).
+
+    Raises:
+        RefusedError: The work cannot be landed as it is.
+    """
+    headers = {} if traceparent is None else {"traceparent": traceparent}
+    return (yield from object_of(_post("land", request, repo=repo, key=key, headers=headers)))
+
+
 def runs(
     *, state: Sequence[str] | None = None, repo: str | None = None, limit: int = 50, cursor: str | None = None
 ) -> Flow[Page[Run]]:

@@ -25,7 +25,7 @@ class PlanSource:
     def as_json(self) -> dict[str, Any]:
         """Return it as it is sent."""
         plan = self.plan if isinstance(self.plan, str) else dict(self.plan)
-        return {"plan": plan, "files": {name: _file_json(content) for name, content in self.files.items()}}
+        return {"plan": plan, "files": {name: file_json(content) for name, content in self.files.items()}}
 
 
 def read_submission(path: Path) -> PlanSource:
@@ -79,9 +79,14 @@ def _read(path: Path, plan: Path) -> bytes:
         raise PlanError([Problem(file=str(plan), line=None, message=message)]) from error
 
 
-def _file_json(content: bytes) -> str | dict[str, str]:
+def file_json(content: bytes) -> str | dict[str, str]:
     """Return the content of a file as it is sent: text where it is UTF-8."""
     try:
         return content.decode()
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(content).decode()}
+        return base64_json(content)
+
+
+def base64_json(content: bytes) -> dict[str, str]:
+    """Return bytes as they are sent."""
+    return {"base64": base64.b64encode(content).decode()}

@@ -42,6 +42,45 @@ class PlanChecked(BaseModel):
     trial: dict[str, Any] | None
 
 
+class LandingTargetFound(BaseModel):
+    """The branch that finished work lands on, with its newest commit."""
+
+    repo: str
+    ref: str
+    commit: str
+
+
+class LandedWork(BaseModel):
+    """A piece of finished work: its workstream, and what of it the target has already."""
+
+    argument: str
+    title: str
+    workstream: str | None
+    state: str = Field(examples=["pending"])
+    note: str | None = Field(examples=["already_applied"])
+    patches: int
+    applied: list[str]
+    left_out: list[str]
+    uncommitted: list[str]
+    merged: bool
+    own_commits: bool
+    notes: list[str]
+
+
+class LandingAnswer(BaseModel):
+    """The beginning of a landing: its run, if one is needed, and each piece of work; or its preview."""
+
+    repo: str
+    run_id: str | None
+    state: str
+    target: Target
+    items: list[LandedWork]
+    preview: dict[str, Any] | None
+    workstreams: list[dict[str, Any]]
+    tasks: list[dict[str, Any]]
+    next_action: dict[str, Any]
+
+
 class PlanSimulated(BaseModel):
     """The simulation of a plan: the same object as that of `maingate plan simulate --json`.
 

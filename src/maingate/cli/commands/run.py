@@ -14,17 +14,13 @@ from maingate.cli.exit_codes import code_of_run
 from maingate.cli.output import console, print_json
 from maingate.cli.remote_runs import Repo, Server, TokenFile, client_of, require_server, run_remotely
 from maingate.cli.standard_streams import reader_may_leave
-from maingate.cli.tables import print_table, table
 from maingate.cli.text import safe
 from maingate.cli.views.plan_warnings import print_warnings
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
 from maingate.trace_ids import TRACEPARENT
-from maingate.wording import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from maingate.bootstrap import Maingate
     from maingate.cli.run_follower import Outcome
     from maingate.plan.loader import LoadedPlan
@@ -32,12 +28,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS: Final = 0.5
 """Seconds between checks whether a held target is free."""
-
-PREVIEWED: Final = 100
-"""Maximum lines of a preview; further tasks are counted."""
-
-GATES: Final = 5
-"""Maximum gates on a line."""
 
 MOST_WORKERS: Final = 1024
 """The limit of the settings, which are loaded later."""
@@ -112,6 +102,7 @@ def run(  # noqa: PLR0917 - the options of a command line
     require_server(repo=repo, token_file=token_file)
     loaded = load_plan(plan_file)
     if dry_run:
+        from maingate.cli.views.preview import print_preview
         from maingate.services.runs.preview import preview
 
         print_preview(preview(loaded), as_json=as_json)
@@ -281,38 +272,3 @@ def execute(
         except InterruptedRunError as error:
             interruption = error
     return Outcome(report=maingate.report(run_id), interruption=interruption)
-
-
-def _preview_rows(streams: "Sequence[dict[str, Any]]") -> "Iterator[tuple[str, str, str, str]]":
-    for position, stream in enumerate(streams, start=1):
-        after = f"   after {listed(stream['needs'])}" if stream["needs"] else ""
-        yield f"{position}.", safe(stream["name"]), after, ""
-        for task in stream["tasks"]:
-            yield "", f"  {safe(task['name'])}", safe(task["from"]), listed(task["gates"], GATES) or "-"
-        yield "", "  the merged result", "", listed(stream["gates"], GATES) or "-"
-
-
-def print_preview(shown: dict[str, Any], *, as_json: bool) -> None:
-    """Print the preview of a run."""
-    if as_json:
-        print_json(shown)
-        return
-    from maingate.cli.views.trial import print_trial
-
-    out = console()
-    branch = shown["target"]["ref"].removeprefix("refs/heads/")
-    at = shown["target"]["commit"][:10]
-    out.print(f"{safe(shown['name'])}: would land on {safe(branch)} at {at}, in this order:")
-    out.print()
-    grid = table("", "task", "from", "gates", wide="gates")
-    rows = list(_preview_rows(shown["workstreams"]))
-    for row in rows[:PREVIEWED]:
-        grid.add_row(*row)
-    print_table(out, grid)
-    if len(rows) > PREVIEWED:
-        out.print(f"… {len(rows) - PREVIEWED} more lines; --json lists everything", style="dim")
-    out.print()
-    if "trial" in shown:
-        print_trial(out, shown["trial"])
-        out.print()
-    out.print("Nothing was created. Run it without --dry-run to start.")

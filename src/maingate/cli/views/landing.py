@@ -11,8 +11,6 @@ from maingate.wording import listed
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from maingate.importers.finished_work.items import WorkItem
-
 _SHOWN: Final = 5
 _LAST_LINES: Final = 20
 """Lines of the output of a failed gate that are shown."""
@@ -29,32 +27,32 @@ _ADVICE: Final = {
 }
 
 
-def print_work(out: "Console", target: str, items: Sequence["WorkItem"]) -> None:
+def print_work(out: "Console", target: str, items: Sequence[Mapping[str, Any]]) -> None:
     """Print what lands on which branch, what is there already, and what is not committed."""
     branch = safe(target.removeprefix("refs/heads/"))
     for item in items:
-        name = safe(item.title)
-        if not item.entries:
+        name = safe(item["title"])
+        if not item["patches"]:
             out.print(f"{name}: {branch} has all of it already", soft_wrap=True)
         else:
             out.print(
-                f"landing {name} into {branch}: {count(len(item.entries), 'patch', 'patches')}",
+                f"landing {name} into {branch}: {count(item['patches'], 'patch', 'patches')}",
                 soft_wrap=True,
             )
-        if item.is_merged:
+        if item["merged"]:
             out.print("  it has merged its target, so it lands as one patch", style="dim", soft_wrap=True)
-        if item.entries and item.applied:
-            told = listed([safe(each) for each in item.applied], _SHOWN)
+        if item["patches"] and item["applied"]:
+            told = listed([safe(each) for each in item["applied"]], _SHOWN)
             out.print(f"  there already: {told}", style="dim", soft_wrap=True)
-        for note in item.notes[:_SHOWN]:
+        for note in item["notes"][:_SHOWN]:
             out.print(f"  note: {safe(note)}", style="dim", soft_wrap=True)
-        if item.source.uncommitted:
-            told = listed([safe(each) for each in item.source.uncommitted], _SHOWN)
+        if item["uncommitted"]:
+            told = listed([safe(each) for each in item["uncommitted"]], _SHOWN)
             out.print(f"  not committed, so it does not land: {told}", style="yellow", soft_wrap=True)
 
 
-def print_landing(out: "Console", report: Mapping[str, Any]) -> None:
-    """Print the result: the report, the last lines of each failed gate, and the next step."""
+def print_landing(out: "Console", report: Mapping[str, Any], *, page: str | None = None) -> None:
+    """Print the result: the report, the last lines of each failed gate, the next step, and its page."""
     if report["run_id"] is None:
         if report["state"] == "succeeded":
             out.print("nothing left to do")
@@ -71,7 +69,11 @@ def print_landing(out: "Console", report: Mapping[str, Any]) -> None:
             out.print()
             out.print(f"  the last lines for {safe(name)}:", style="bold")
             print_excerpt(out, "\n".join(output))
-    _print_next(out, report)
+    if page is None:
+        _print_next(out, report)
+    else:  # the commands of the next step are for the server's machine
+        out.print()
+        out.print(f"  {page}", soft_wrap=True)
 
 
 def _print_next(out: "Console", report: Mapping[str, Any]) -> None:

@@ -18,8 +18,8 @@ from maingate.git.merge import MergeConflict, merge_commits
 from maingate.git.merge_many import merge_branches
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import short_name
-from maingate.importers.finished_work.sources import STANDARD_INPUT, Source
-from maingate.importers.plan_files import notes_about
+from maingate.importers.finished_work.given_patches import PatchesOf
+from maingate.importers.finished_work.sources import Source
 from maingate.importers.series.git_range import (
     GitRange,
     RangeCommit,
@@ -27,8 +27,6 @@ from maingate.importers.series.git_range import (
     diff_of_trees,
     entries_of_range,
 )
-from maingate.importers.series.patch_files import entries_of_bytes
-from maingate.importers.series.series import open_series
 from maingate.importers.series_entry import Entry
 from maingate.patches.policy.policy import Policy, needs_approval
 from maingate.plan.model import TaskPlan
@@ -103,7 +101,8 @@ class WorkReader:
         scratch: The same repository, where what is written is removed.
         policy: The policy of the target.
         landed_as: Returns the states of the patches that landed with a commit.
-        standard_input: The bytes given there, for the argument `-`.
+        patches_of: Returns the patches of work that is no branch.
+        history: A folder in which git finds the commits of the work; None for that of the repository.
     """
 
     def __init__(
@@ -115,10 +114,12 @@ class WorkReader:
         scratch: Repository,
         policy: PolicyLayer,
         landed_as: LandedAs,
-        standard_input: bytes = b"",
+        patches_of: PatchesOf,
+        history: Path | None = None,
     ) -> None:
         self._repository, self._target = repository, target
-        self._executor, self._scratch, self._input = executor, scratch, standard_input
+        self._executor, self._scratch, self._patches_of = executor, scratch, patches_of
+        self._history = history or repository.root
         self._policy = Policy(binary=True, submodules=True).tightened(policy)
         self._landed_as = cache(landed_as)
         self._merges: dict[str, str | MergeConflict] = {}
@@ -133,9 +134,9 @@ class WorkReader:
         Raises:
             UsageError: One cannot be read.
         """
-        repository, target = self._repository, self._target.commit
+        target = self._target.commit
         tips = [source.commit for source in sources if source.commit is not None]
-        commits = commits_of_branches(repository.root, list(dict.fromkeys(tips)), old=target)
+        commits = commits_of_branches(self._history, list(dict.fromkeys(tips)), old=target)
         self._merges = self._merged_at_once(sources, commits, keeps_commits)
         return [self._item(source, commits, keeps_commits) for source in sources]
 
@@ -164,17 +165,10 @@ class WorkReader:
                 return self._again(source, name, before, source.commit)
             line = _line_of(source.commit, commits)
             return self._branch(source, name, line, keeps_commits=keeps_commits(source))
-        told: list[str] = []
-        if source.argument == STANDARD_INPUT:
-            entries = list(entries_of_bytes(self._input, origin="standard input", shown="standard input"))
-            title = entries[0].subject if entries else "standard input"
-        else:
-            series = open_series(source.argument, Path())
-            entries, title = list(series.entries), series.name
-            told = [*series.notes]
-        told += [f"{entry.origin}: {note}" for entry in entries for note in notes_about(entry)]
-        item = WorkItem(source=source, title=title, entries=tuple(entries), notes=tuple(told))
-        return self._tried(item)
+        given = self._patches_of(source)
+        return self._tried(
+            WorkItem(source=source, title=given.title, entries=given.entries, notes=given.notes)
+        )
 
     def _branch(
         self, source: Source, name: str, line: Sequence[RangeCommit], *, keeps_commits: bool
@@ -206,7 +200,7 @@ class WorkReader:
         merged = merge_commits(repository, ours=onto, theirs=tip, into=self._target.ref)
         is_clean = not isinstance(merged, MergeConflict)
         old, new = (repository.tree_of(onto), merged) if is_clean else (base, tip)
-        diff = diff_of_trees(repository.root, old, str(new))
+        diff = diff_of_trees(self._history, old, str(new))
         if not diff:
             return None
         entry = replace(entries[-1], diff=diff, message=_message_of(name, entries))
@@ -238,7 +232,7 @@ class WorkReader:
 
     def _again(self, source: Source, name: str, before: str, tip: str) -> WorkItem:
         """Return the patches of a branch that was rolled back, which the target does not have any more."""
-        commits = GitRange(repo=self._repository.root, text=name, old=before, new=tip)
+        commits = GitRange(repo=self._history, text=name, old=before, new=tip)
         return self._tried(WorkItem(source=source, title=name, entries=tuple(entries_of_range(commits))))
 
     def _kept(self, item: WorkItem, fork: str, bases: Sequence[str]) -> WorkItem | None:
