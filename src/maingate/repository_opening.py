@@ -9,10 +9,10 @@ from maingate.errors import MaingateError, NoStateError
 from maingate.git.command import require_git
 from maingate.git.commit_rules import CommitSettings
 from maingate.git.repository import Repository
-from maingate.git.repository_identity import identify
+from maingate.git.repository_identity import identify, settle
 from maingate.repository_context import RepositoryContext
 from maingate.state_folder import (
-    make_state,
+    make_folders,
     paths_of,
     settings_files,
     state_root,
@@ -41,12 +41,15 @@ def open_repository(start: Path, *, create: bool, migrate: bool) -> RepositoryCo
         repository.commit_settings = CommitSettings(sign=settings.sign, committer=settings.committer)
     database_url = settings.database_url if settings is not None else None
     is_alone = database_url is None
-    identity = identify(repository.git_dir, state_root(repository), may_have_moved_far=is_alone)
+    state = state_root(repository)
+    identity = identify(repository.git_dir, state, may_have_moved_far=is_alone)
     paths = paths_of(repository, identity, settings, os.environ)
     if not create and not (database_url or paths.database.exists()):
         raise NoStateError(f"Maingate has not run in {repository.root} yet; `maingate run PLAN` begins")
     if create:
-        make_state(paths, identity)
+        make_folders(paths)
+        identity = settle(repository.git_dir, state, may_have_moved_far=is_alone)
+        paths = paths_of(repository, identity, settings, os.environ)
     database = open_database(
         database_url or f"sqlite:///{paths.database}",
         busy_timeout=settings.busy_timeout if settings else BUSY_TIMEOUT,

@@ -133,11 +133,20 @@ def make_state(paths: StatePaths, identity: Identity) -> None:
     Raises:
         OutsideFaultError: The folder cannot be made.
     """
+    make_folders(paths)
+    identity.write(paths.root)
+
+
+def make_folders(paths: StatePaths) -> None:
+    """Make the state folder.
+
+    Raises:
+        OutsideFaultError: It cannot be made.
+    """
     try:
         paths.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutsideFaultError(f"the state folder {paths.root} cannot be made: {error}") from error
-    identity.write(paths.root)
 
 
 def _require_out_of_reach(repository: Repository, settings: "Settings") -> None:

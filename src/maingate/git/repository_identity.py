@@ -8,10 +8,12 @@ home still exists, it is a copy.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -87,6 +89,38 @@ class Identity:
                 f"the state folder {state} {what} during this process. The process stopped and moves no "
                 "branch; put the folder back, then run `maingate resume`"
             )
+
+
+def settle(git_dir: Path, state: Path, *, may_have_moved_far: bool) -> Identity:
+    """Return the identity of a repository, and store it; processes that begin at once agree on one.
+
+    Args:
+        git_dir: Its common git directory.
+        state: Its state folder, which exists.
+        may_have_moved_far: See `identify`.
+
+    Raises:
+        OutsideFaultError: It cannot be read or written.
+    """
+    with _alone(state):
+        identity = identify(git_dir, state, may_have_moved_far=may_have_moved_far)
+        identity.write(state)
+        return identity
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder itself: it leaves no file, and ends with the process."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OutsideFaultError(f"{folder} cannot be opened: {error}") from error
+    try:
+        with contextlib.suppress(OSError):  # where folders cannot be locked, the last of several wins
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def identify(git_dir: Path, state: Path, *, may_have_moved_far: bool) -> Identity:
