@@ -38,6 +38,7 @@ def built(
             return Tip(commit=commit, tree=repository.tree_of(commit))
 
         landing = LandingInput(
+            run=RunId("run_1"),
             workstream=WorkstreamId("ws_1"),
             name="edit",
             title="",
@@ -52,7 +53,6 @@ def built(
         return build(
             repository,
             landing,
-            run_id=RunId("run_1"),
             style=style,
             onto=tip(onto),
             target="refs/heads/main",
@@ -118,7 +118,10 @@ def test_a_commit_that_the_target_has_already_is_left_out_of_those_made_again(re
 
 Files = Mapping[str, str | bytes | None]
 FOLDER: Files = {f"pub/{name}": f"{name}\n{TEXT}" for name in "xyz"}
-MOVED: Files = {f"pub/{name}": None for name in "xyz"} | {f"new/{name}": f"{name}\n{TEXT}" for name in "xyz"}
+MOVED: Files = {
+    **{f"pub/{name}": None for name in "xyz"},
+    **{f"new/{name}": f"{name}\n{TEXT}" for name in "xyz"},
+}
 EDIT: Files = {"pub/x": f"x\n{EDITED}"}
 MOVES: list[tuple[str, Files, Files, set[str]]] = [
     ("file", {"pub/x": None, "new/x": f"x\n{TEXT}"}, EDIT, {"new/x"}),
