@@ -11,13 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import repository
 from bench.figures import Figure, Limit
 
-CASES = ("branches", "green", "failing", "twenty", "sixteen")
+CASES = ("branches", "green", "failing", "twenty", "sixteen", "ten")
 
 _LOOP = (
     'for b in $(git for-each-ref --format="%(refname:short)" refs/heads/agent); do '
@@ -91,7 +91,50 @@ def measure(cases: Collection[str], *, folder: Path, rounds: int) -> Sequence[Fi
     if "sixteen" in cases:
         stage = _stage(folder / "sixteen", dict(list(right.items())[:16]), gate="sleep 1")
         figures += _compare("16 right branches, gate 1 s, 2 workers", stage, rounds=rounds, runs=3)
+    if "ten" in cases:
+        stage = _stage(folder / "ten", dict(list(right.items())[:10]), gate="sleep 1", workers=8)
+        figures += _at_once(stage, rounds=rounds)
     return figures
+
+
+def _at_once(stage: Branches, *, rounds: int) -> Sequence[Figure | Limit]:
+    """Start a command for each branch at one moment, beside one after the other, and beside dry runs at once.
+
+    The dry runs land nothing: they are the floor, ten programs that start and read the repository.
+    """
+    command = f"{sys.executable} -m maingate land $b --into main"
+    gate = f"--gate 'unit={stage.gate}' --workers {stage.workers}"
+    each = 'for b in $(git for-each-ref --format="%(refname:short)" refs/heads/agent); do'
+    at_once = "& done; for p in $(jobs -p); do wait $p || exit 1; done"
+    scripts = {
+        "ours": f"{each} {command} {gate} >/dev/null {at_once}",
+        "in turn": f"{each} {command} {gate} >/dev/null || exit 1; done",
+        "floor": f"{each} {command} {gate} --dry-run >/dev/null {at_once}",
+    }
+    timed = {name: Timed() for name in scripts}
+    for turn in range(rounds + 1):
+        for name, script in scripts.items():
+            due = () if name == "floor" else stage.due
+            seconds, _ = _timed(replace(stage, due=due), ["bash", "-c", script], codes={0})
+            if turn:
+                timed[name].seconds.append(seconds)
+    ours, others = timed["ours"].seconds, {"one by one": "in turn", "dry runs at once": "floor"}
+    case = "10 commands at once, gate 1 s, 8 workers each"
+    figures = [
+        Figure(
+            case=case,
+            maingate=statistics.median(ours),
+            peer=peer,
+            other=statistics.median(timed[name].seconds),
+            ratio=statistics.median(
+                theirs / mine for mine, theirs in zip(ours, timed[name].seconds, strict=True)
+            ),
+            asked=None,
+            unit="s",
+        )
+        for peer, name in others.items()
+    ]
+    return [*figures, Limit(case=f"{case}: in all", maingate=statistics.median(ours), asked=2.5, unit="s")]
 
 
 def _twenty(folder: Path) -> Branches:
