@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from maingate.ids import PatchId, WorkstreamId
+from maingate.ids import PatchId, RunId, WorkstreamId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,12 @@ class LandingIntent:
     """An intended move of the target, recorded before the target moves: from ``old`` to ``new``.
 
     Args:
+        run: The run that the workstream is one of.
         commits: The commit of each patch that lands with it.
     """
 
     id: str
+    run: RunId
     workstream: WorkstreamId
     old: str
     new: str
@@ -49,6 +51,7 @@ class LandingInput:
     """A workstream that is ready to land.
 
     Args:
+        run: The run that it is one of.
         workstream: The workstream.
         name: Its name.
         title: Its title; empty where the plan gives none.
@@ -61,6 +64,7 @@ class LandingInput:
         open_intent: The intent that may have been carried out already; None without one.
     """
 
+    run: RunId
     workstream: WorkstreamId
     name: str
     title: str

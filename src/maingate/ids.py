@@ -28,6 +28,7 @@ Prefix = Literal[
     "brk",
     "evt",
     "intent",
+    "offer",
     "req",
     "rollback",
     "bisect",

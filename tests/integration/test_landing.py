@@ -11,12 +11,13 @@ import pytest
 from maingate.bootstrap import Maingate
 from maingate.db.audit.record_check import verify
 from maingate.db.dao import patches as ledger
-from maingate.errors import InterruptedRunError, RepositoryError, TargetBusyError
+from maingate.errors import InterruptedRunError, RepositoryError, RunBusyError
 from maingate.ids import PatchId
 from maingate.landing.owed_checkouts import PendingCheckout, UnfinishedMove, locked_record
 from maingate.orchestrator.progress import SilentListener
 from maingate.plan.loader import load_plan
 from maingate.queries.details.patch import describe_patch
+from maingate.state.run import RunState
 from support.factories import GitRepo
 from support.landing import land, one_each, write_plan
 
@@ -310,12 +311,8 @@ def test_a_dirty_checkout_of_the_target_is_refused_and_nothing_is_made(base: Git
             assert conn.exec_driver_sql("SELECT count(*) FROM runs").scalar() == 0
 
 
-def _give_up(error: TargetBusyError) -> None:
-    raise StopIteration(error.what)
-
-
-def test_two_runs_on_one_target_do_not_mix(base: GitRepo) -> None:
-    """The second is told who holds the target, and how to wait; one that waits is not told to do so."""
+def test_two_runs_on_one_target_are_at_work_at_once(base: GitRepo) -> None:
+    """The second hands its workstream to the process of the first, or lands it when that is gone."""
     plan = write_plan(
         base.path.parent / "plan",
         {"repo": str(base.path), "workstreams": one_each({"p": b""}), "name": "x"},
@@ -323,13 +320,14 @@ def test_two_runs_on_one_target_do_not_mix(base: GitRepo) -> None:
     )
     loaded = load_plan(plan)
     with Maingate.for_plan(loaded) as one, Maingate.for_plan(loaded) as two:
-        first = one.admission.admit(loaded)
-        with pytest.raises(TargetBusyError, match=rf"{first}.*; give `--wait` to wait for it to end"):
-            two.admission.admit(loaded)
-        with pytest.raises(StopIteration, match=rf"{first}[^;]*$"):
-            two.admission.admit(loaded, wait=_give_up)
-        one.execution.execute(first)
-        two.execution.execute(two.admission.admit(loaded))
+        first, second = one.admission.admit(loaded), two.admission.admit(loaded)
+        with pytest.raises(RunBusyError, match=rf"{first} is at work"):
+            two.execution.take_hold(first)
+        assert one.execution.execute(first) is RunState.SUCCEEDED
+        one.close()
+        assert two.execution.execute(second) is RunState.SUCCEEDED
+        [workstream] = two.report(second)["workstreams"]
+        assert workstream["state"] == "completed"
 
 
 def test_someone_else_who_moves_the_target_is_landed_upon(base: GitRepo, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ _LEFT_OPEN: Final = {
     "uet_workers": "state <> 'TERMINATED'",
     "requests": "answer IS NULL",
     "holds": "run_id IN (SELECT id FROM runs WHERE completed_at IS NOT NULL)",
+    "queue_items": "1 = 1",
 }
 """What of each table nobody sees to any more when no process is at work."""
 

@@ -15,7 +15,6 @@ from maingate.commits import Candidate, LandingInput, Tip
 from maingate.git.commits import commit_content
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, Repository, Signature
-from maingate.ids import RunId
 from maingate.landing.strayed import JudgeStrayed, refusal_of, strayed_in_merge, strayed_in_rebase
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
@@ -30,7 +29,6 @@ def build(
     repository: Repository,
     landing: LandingInput,
     *,
-    run_id: RunId,
     style: LandingStyle,
     onto: Tip,
     target: str,
@@ -42,7 +40,6 @@ def build(
     Args:
         repository: The repository that commits are written to.
         landing: The workstream.
-        run_id: The run, for the trailers.
         style: How the run lands.
         onto: The target's head.
         target: Full name of the target, for the message.
@@ -70,13 +67,13 @@ def build(
                 return refused
             tree = merged
     if style is LandingStyle.SQUASH:
-        return _squashed(repository, landing, onto, tree, run_id=run_id, at=at)
+        return _squashed(repository, landing, onto, tree, at=at)
     head = repository.commit(
         tree=tree,
         parents=[onto.commit, settled],
         message=f"Merge {landing.name} into {target.removeprefix('refs/heads/')}\n\n{landing.title}",
         date=at,
-        trailers=_trailers(landing, run_id),
+        trailers=_trailers(landing),
     )
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
 
@@ -134,7 +131,7 @@ def _is_rewritten(repository: Repository, landing: LandingInput, onto: Tip) -> b
 
 
 def _squashed(
-    repository: Repository, landing: LandingInput, onto: Tip, tree: str, *, run_id: RunId, at: datetime
+    repository: Repository, landing: LandingInput, onto: Tip, tree: str, *, at: datetime
 ) -> Candidate:
     made = [repository.read_commit(commit) for _, commit in landing.commits]
     messages, authors = [each.message for each in made], [each.author for each in made]
@@ -148,7 +145,7 @@ def _squashed(
         trailers=[
             *_kept_trailers(messages),
             *_co_authors(messages, authors, own),
-            *_trailers(landing, run_id),
+            *_trailers(landing),
         ],
     )
     commits = {patch_id: head for patch_id, _ in landing.commits}
@@ -227,8 +224,8 @@ def _co_authors(messages: Sequence[bytes], authors: Sequence[bytes], own: bytes)
     return [("Co-authored-by", name.decode(errors="replace")) for name in others]
 
 
-def _trailers(landing: LandingInput, run_id: RunId) -> list[tuple[str, str]]:
-    return [("Maingate-Run", run_id), ("Maingate-Workstream", landing.workstream)]
+def _trailers(landing: LandingInput) -> list[tuple[str, str]]:
+    return [("Maingate-Run", landing.run), ("Maingate-Workstream", landing.workstream)]
 
 
 def _conflict(landing: LandingInput, paths: Sequence[bytes], onto: Tip) -> Reason:

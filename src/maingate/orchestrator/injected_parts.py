@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from maingate.clock import Clock
 from maingate.db.dao import patches
@@ -34,6 +34,52 @@ from maingate.workers.pool_manager import PoolManager
 from maingate.workers.registry import PoolObserver
 
 
+class TargetHold(Protocol):
+    """The hold of a run's process on the target of the run, which it takes and lets go as it goes on."""
+
+    @property
+    def key(self) -> str:
+        """The key of the target, the same for all runs on it."""
+        ...
+
+    def is_held(self) -> bool:
+        """Return whether this process has it."""
+        ...
+
+    def is_free(self) -> bool:
+        """Return whether no living process has it. Blocks."""
+        ...
+
+    def try_to_take(self) -> bool:
+        """Take it unless a living process has it; return whether this process has it now. Blocks."""
+        ...
+
+    def let_go(self) -> None:
+        """Release it for other processes. Blocks."""
+        ...
+
+
+class LastingHold:
+    """The hold of a process that has its target for all of its work."""
+
+    key = ""
+
+    def is_held(self) -> bool:
+        """Return True."""
+        return True
+
+    def is_free(self) -> bool:
+        """Return False."""
+        return False
+
+    def try_to_take(self) -> bool:
+        """Return True."""
+        return True
+
+    def let_go(self) -> None:
+        """Do nothing: it lasts as long as the work."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
     """Everything that a run needs from outside of itself, handed in by ``bootstrap``.
@@ -47,6 +93,7 @@ class Dependencies:
         workers: Number of jobs that run at once.
         fence: Raises when this process has lost a hold, on the run or its target.
         target_fence: The same; it raises also when this process does not hold the target now.
+        hold: The hold on the target.
         template: Text by which a tool learns of its last patch's faults; None for the built-in one.
         budget_usd: Budget of the run's tools together, instead of the plan's.
         committed: Called in the loop after each commit; it only sets a flag (``monitoring.hooks``).
@@ -71,6 +118,7 @@ class Dependencies:
     workers: int
     fence: Callable[[Connection], None]
     target_fence: Callable[[Connection], None]
+    hold: TargetHold = field(default_factory=LastingHold)
     template: str | None = None
     budget_usd: float | None = None
     committed: Callable[[], None] = lambda: None

@@ -18,6 +18,7 @@ from maingate.orchestrator.queue_order_watch import QueueOrderWatch
 from maingate.orchestrator.recorder import Told
 from maingate.orchestrator.run_services import RunServices
 from maingate.orchestrator.run_view import RunView
+from maingate.orchestrator.shared_queue import QueueTerms, SharedQueue
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.failed_effects import Attendant
@@ -53,6 +54,7 @@ class RunParts:
         inbox: Reads what people and other processes tell the run.
         view: The progress for people.
         watch: Finds what has made no progress for too long.
+        shared: The part that this run has in the queue of its target.
         threads: Where calls that block run.
     """
 
@@ -64,6 +66,7 @@ class RunParts:
     inbox: RunInbox
     view: RunView
     watch: StuckWatch
+    shared: SharedQueue
     threads: Threads
 
     async def in_thread(self, call: Callable[[], Result]) -> Result:
@@ -126,6 +129,7 @@ def assemble(
         inbox=_inbox(deps, core, heads, key, is_only_asked=is_only_asked),
         view=RunView(core, services.verdicts, deps.clock),
         watch=_watch(deps, heads),
+        shared=_shared(deps, run, services),
         threads=threads,
     )
 
@@ -158,6 +162,7 @@ def _limits(deps: Dependencies, plan: Plan, worker_id: str, *, is_only_asked: bo
         record=deps.record,
         gate_runs=deps.workers,
         reviewers=settings.policy.reviewers or 0,
+        holds_target=deps.hold.is_held() and not is_only_asked,
     )
 
 
@@ -213,6 +218,16 @@ def _inbox(
         breakers=watch,
         orders=QueueOrderWatch(key, deps.database, deps.clock),
         is_deferred=core.may_have_landed if is_only_asked else lambda _: False,
+    )
+
+
+def _shared(deps: Dependencies, run: RunNode, services: RunServices) -> SharedQueue:
+    return SharedQueue(
+        run.input,
+        database=deps.database,
+        clock=deps.clock,
+        hold=deps.hold,
+        terms=QueueTerms(run.plan, deps.settings, services.jobs.keys),
     )
 
 

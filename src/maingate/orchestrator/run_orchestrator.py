@@ -26,12 +26,13 @@ from maingate.orchestrator import (
 )
 from maingate.orchestrator.approval_notices import ApprovalNotices
 from maingate.orchestrator.core.decision import Decision
-from maingate.orchestrator.core.events import CancelRequested, CoreEvent
+from maingate.orchestrator.core.events import CancelRequested, CoreEvent, TargetLetGo
 from maingate.orchestrator.effect_tasks import EffectTasks
 from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.interrupts import Interrupts
 from maingate.orchestrator.progress import Listener, SilentListener
 from maingate.orchestrator.queue_publisher import LOOK_INTERVAL, QueuePublisher
+from maingate.orchestrator.recorder import Write
 from maingate.orchestrator.run_assembly import RunHooks, assemble
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.run import RunState
@@ -66,6 +67,7 @@ class RunOrchestrator:
         self._run, self._heads = run, heads
         self._events: asyncio.Queue[CoreEvent | None] = asyncio.Queue()
         self._fault: BaseException | None = None
+        self._is_leaving = self._is_told = False
         self._interrupts = Interrupts(
             run_id,
             drain=self._drain_soon,
@@ -89,6 +91,7 @@ class RunOrchestrator:
             failed=self._fail,
             periodic=(
                 (INBOX_INTERVAL, self._read_inbox),
+                (INBOX_INTERVAL, self._share_queue),
                 (min(patience.task, patience.workstream) / STUCK_CHECKS, self._report_stuck),
                 (LOOK_INTERVAL, self._publish_queue),
             ),
@@ -110,8 +113,11 @@ class RunOrchestrator:
         return self._core.run.state
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
-        """Stop the run after what runs has finished; when it is called again, at once."""
-        self._interrupts.receive(number)
+        """Stop the run after what runs has finished; when it is called again, or the run is over, at once."""
+        if self._core.is_over:
+            self._leave()
+        else:
+            self._interrupts.receive(number)
 
     def give_up(self, error: OutsideFaultError) -> None:
         """Stop at once, because something outside makes it wrong to go on."""
@@ -125,7 +131,9 @@ class RunOrchestrator:
         asked = self._inbox.accept(await self._in_thread(self._inbox.read_requests))
         is_quiet = self._is_only_asked or any(request.entity_id == self._run.id for request in asked)
         broken = await commit_check.repair(self._run, self._parts, is_quiet=is_quiet)
-        decision = self._core.begin(broken, await self._in_thread(self._inbox.read_orders))
+        orders = await self._in_thread(self._inbox.read_orders)
+        taken = await self._in_thread(self._parts.shared.held_already)
+        decision = self._core.begin(broken, orders, taken=taken)
         for request in asked:
             decision += self._core.handle(operator_requests.heard(request))
         self._follow(decision)
@@ -136,6 +144,7 @@ class RunOrchestrator:
             for event in received:
                 decision += self._core.handle(event)
             self._follow(decision)
+            self._tell_of_others()
             await self._recorder.keep_up()
         if self._fault is not None:
             raise self._fault
@@ -145,8 +154,25 @@ class RunOrchestrator:
     def _is_done(self) -> bool:
         if self._fault is not None:
             return True
+        if self._is_leaving and not self._core.is_landing:
+            return True
         is_idle = self._effects.is_idle and self._events.empty()
         return is_idle and (self._core.is_over or self._core.drain.is_on)
+
+    def _leave(self) -> None:
+        """Leave what other runs have handed over to the process that holds the target next."""
+        self._is_leaving = True
+        self._events.put_nowait(None)
+
+    def _tell_of_others(self) -> None:
+        """Announce once that the run is over, and that running gates of other runs come to their end."""
+        if self._is_told or not self._core.is_over or not self._core.serves_others:
+            return
+        self._is_told = True
+        self._listener.notice(
+            "this run is over; the running gates of other runs on its target come to their end here "
+            "(an interrupt leaves them to the next process)"
+        )
 
     async def _receive(self) -> Sequence[CoreEvent]:
         """Wait for an event, and return it with all others that have come."""
@@ -163,12 +189,16 @@ class RunOrchestrator:
             self._effects.speculate(decision.speculative)
         if self._core.run.state is RunState.CANCELED:
             self._services.verdicts.forget_all()
-        writes = decision_writer.writes_of(decision, self._run.input, self._deps.clock)
+        writes = self._writes_of(decision)
         if decision.effects:
             durable = self._recorder.enter(decision.steps, writes=writes) if decision.writes else None
             self._effects.start_when(durable, decision.effects)
         elif decision.writes:
             self._recorder.post(decision.steps, writes=writes)
+
+    def _writes_of(self, decision: Decision) -> Sequence[Write]:
+        offered = self._parts.shared.row_of
+        return decision_writer.writes_of(decision, self._run.input, self._deps.clock, offered)
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first failure of something outside; the loop ends on it."""
@@ -222,7 +252,7 @@ class RunOrchestrator:
                 raise
             reason = Reason(code=ReasonCode.CANCELLED, message=f"the run could not start: {error}")
             decision = self._core.handle(CancelRequested(reason=reason))
-            writes = decision_writer.writes_of(decision, self._run.input, self._deps.clock)
+            writes = self._writes_of(decision)
             await self._recorder.enter(decision.steps, writes=writes)
             raise
 
@@ -256,8 +286,8 @@ class RunOrchestrator:
             self._listener.notice(f"{self._view.name_of(report.entity_id or '')} is stuck: no progress")
 
     async def _publish_queue(self) -> None:
-        """Publish what is on board; a process that only answers requests moves nothing."""
-        if not self._is_only_asked and not self._core.is_over:
+        """Publish what is on board, as the process that holds the target."""
+        if not self._is_only_asked and not self._core.is_over and self._core.holds_target:
             await self._queue.publish()
 
     async def _read_inbox(self) -> None:
@@ -267,3 +297,21 @@ class RunOrchestrator:
         self._approvals.update(waiting, mail.approvals)
         for event in self._inbox.events_of(mail):
             self._events.put_nowait(event)
+
+    async def _share_queue(self) -> None:
+        """Land what other runs hand over, or hear what became of what this one has handed over."""
+        if self._is_only_asked:
+            return
+        shared = self._parts.shared
+        if self._core.holds_target:
+            others = await self._in_thread(shared.look_at_others)
+            if others.news is not None:
+                self._events.put_nowait(others.news)
+            if others.are_kept_waiting and self._core.may_let_target_go:
+                self._follow(self._core.handle(TargetLetGo()))
+                await self._in_thread(shared.let_target_go)
+            return
+        for answered in await self._in_thread(shared.answers):
+            self._events.put_nowait(answered)
+        if self._core.wants_target and (taken := await self._in_thread(shared.take_target)) is not None:
+            self._events.put_nowait(taken)

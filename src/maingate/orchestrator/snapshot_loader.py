@@ -5,7 +5,17 @@ from datetime import datetime
 from pathlib import Path
 
 from maingate.commits import LandingIntent, Tip
-from maingate.db.dao import breakers, holds, intents, patches, runs, tasks, tool_runs, workstreams
+from maingate.db.dao import (
+    breakers,
+    holds,
+    intents,
+    patches,
+    queue_items,
+    runs,
+    tasks,
+    tool_runs,
+    workstreams,
+)
 from maingate.db.dao.intents import Intent
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
@@ -62,6 +72,9 @@ def load(
     run = _run(row, plan, nodes, repository)
     run.breakers = [guard_of(row) for row in breakers.all_of(conn)]
     run.holds = holds.of_run(conn, run_id)
+    offered = {item.workstream_id for item in queue_items.of_run(conn, run_id)}
+    for node in run.order if offered else ():
+        node.is_offered = node.id in offered and not node.has_ended
     run.spent = tool_runs.spent_by_task(conn, run_id)
     return run, heads
 
@@ -90,6 +103,7 @@ def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: 
         plan=plan,
         target=row.target_ref,
         state=row.state,
+        admitted=row.created_at,
         base=base,
         workstreams=nodes,
         order=order,
@@ -103,6 +117,7 @@ def _workstream(plan: Plan, run: RunRow, row: WorkstreamRow) -> WorkstreamNode:
     described = plan.workstreams[row.name]
     return WorkstreamNode(
         id=WorkstreamId(row.id),
+        run=RunId(run.id),
         head=row.head,
         name=row.name,
         plan=described,
@@ -140,6 +155,7 @@ def _restore(
     node.intents = [
         LandingIntent(
             id=intent.id,
+            run=node.run,
             workstream=node.id,
             old=intent.old or "",
             new=intent.new,

@@ -121,6 +121,10 @@ class VerdictKeys:
             seen += [commit, self._end_of_history(), self._remotes]
         return digest_of(seen)
 
+    def question(self, gate: str) -> str:
+        """Return the digest of all that a gate's verdict depends on beside the tree and the commit."""
+        return self._gates[gate]
+
     def prepare_digest(self, tree: str) -> str:
         """Return by what, from what and where a worktree must have been prepared for this tree."""
         if not self._plan.prepare:

@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -90,10 +91,12 @@ def plan_of(workstreams: Mapping[str, Any]) -> Plan:
 def picture_of(plan: Plan) -> RunNode:
     """Build the picture of an admitted run without a database."""
     nodes = {}
+    run_id = RunId(new_id("run"))
     for name, ws in plan.workstreams.items():
         ws_id = WorkstreamId(new_id("ws"))
         node = WorkstreamNode(
             id=ws_id,
+            run=run_id,
             head=Head(
                 machine="workstream", id=ws_id, state="planned", version=1, chain_hash="", context=Context()
             ),
@@ -112,7 +115,6 @@ def picture_of(plan: Plan) -> RunNode:
     order = [nodes[name] for name in plan.workstream_order()]
     for place, node in enumerate(order):
         node.landing, node.unmet = place, len(set(node.needs))
-    run_id = RunId(new_id("run"))
     return RunNode(
         id=run_id,
         head=Head(machine="run", id=run_id, state="pending", version=1, chain_hash="", context=Context()),
@@ -120,6 +122,7 @@ def picture_of(plan: Plan) -> RunNode:
         plan=plan,
         target="refs/heads/main",
         state=RunState.PENDING,
+        admitted=datetime(2026, 1, 1, tzinfo=UTC),
         base=BASE,
         workstreams=nodes,
         order=order,

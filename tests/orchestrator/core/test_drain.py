@@ -18,7 +18,7 @@ def test_a_spent_budget_and_an_obstacle_are_reasons() -> None:
     """The budget is told first; the workstream that cannot land is named beside its obstacle."""
     workstream = picture_of(plan_of({"a": {"tasks": {"t1": {"patch": "x"}}}})).order[0]
     drain = Drain()
-    drain.obstruct(workstream, "x.py has edits")
+    drain.obstruct(workstream.id, workstream.name, "x.py has edits")
     assert (drain.is_on, drain.obstructed) == (True, workstream.id)
     assert drain.reason == f"{workstream.name} cannot land: x.py has edits"
     drain.check_budget("the run has cost enough")

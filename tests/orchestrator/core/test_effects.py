@@ -22,6 +22,7 @@ from maingate.orchestrator.core.effects import (
 )
 from maingate.orchestrator.core.lane_order import Lane
 from maingate.orchestrator.shell.dispatcher import Dispatcher
+from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan
 from maingate.settings import Settings
 from orchestrator.core.test_core import picture_of
@@ -73,7 +74,7 @@ def test_what_an_effect_brings_stays_as_it_was() -> None:
     workstream = picture_of(Plan.model_validate(PLAN)).workstreams["w"]
     workstream.base = Tip(commit="base", tree="base")
     workstream.lane = Lane(order=workstream.patch_tasks(), settled=workstream.base)
-    link = ChainLink(input=workstream.landing_input(), is_sealed=False)
+    link = ChainLink(input=workstream.landing_input(), style=LandingStyle.MERGE, is_sealed=False)
     effect = BuildChain(onto=workstream.base, links=(link,), before=())
     workstream.lane.settled = Tip(commit="later", tree="later")
     workstream.intents.append(None)  # type: ignore[arg-type]

@@ -109,6 +109,13 @@ UNBOUND: Final[Mapping[str, Mapping[str, str]]] = {
         ("workstream_id", "key", "rank"),
         "how people have ordered a queue now; an event records each move",
     ),
+    "queue_items": dict.fromkeys(
+        (
+            *("workstream_id", "run_id", "target", "offer", "landing", "gates", "terms"),
+            *("place", "place_in_run", "state", "reason", "is_blamed", "is_wanted_back"),
+        ),
+        "a hand-over between living processes; intents and the branch prove which has landed",
+    ),
 }
 """The columns that are no evidence, each with the reason; they hold a momentary condition."""
 

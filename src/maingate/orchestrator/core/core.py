@@ -29,9 +29,19 @@ from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.drain import Drain
 from maingate.orchestrator.core.events import (
     CancelRequested,
+    CarSealed,
+    ChainBuilt,
+    ChainJudged,
     CoreEvent,
+    LandingFailed,
+    LandingObstructed,
     OverrideRequested,
     QueueOrdersRead,
+    QueueRead,
+    TargetLanded,
+    TargetMoved,
+    TargetSeen,
+    TargetTaken,
     WorkstreamBroken,
 )
 from maingate.orchestrator.core.queue.queue_view import QueueView
@@ -41,6 +51,19 @@ from maingate.state.holds import Hold, HoldCode
 from maingate.state.operator_rules import RequestAnswer
 from maingate.state.run import RunState
 from maingate.state.steps import runs as run_steps
+
+_OF_THE_QUEUE: Final = (
+    ChainBuilt,
+    ChainJudged,
+    CarSealed,
+    TargetLanded,
+    TargetMoved,
+    TargetSeen,
+    LandingObstructed,
+    LandingFailed,
+    QueueRead,
+)
+"""Events that are heard after the run's own end while workstreams of other runs are being landed."""
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,7 +86,11 @@ class Core:
     # -- one event, one decision -----------------------------------------------------------------------------
 
     def begin(
-        self, broken: Sequence[WorkstreamBroken] = (), orders: QueueOrdersRead | None = None
+        self,
+        broken: Sequence[WorkstreamBroken] = (),
+        orders: QueueOrdersRead | None = None,
+        *,
+        taken: TargetTaken | None = None,
     ) -> Decision:
         """Decide about all that is owed, wherever the run stands: it is new, or its process was killed.
 
@@ -73,9 +100,12 @@ class Core:
         Args:
             broken: The workstreams of which something is gone.
             orders: The orders about the queue; None for none.
+            taken: The news that this process holds the target, with what another one had begun.
         """
         if orders is not None:
             self._parts.landing_queue.ordered(orders)
+        if taken is not None:
+            self._parts.landing_queue.taken(taken)
         if self.run.state is RunState.PENDING:
             self._turn.move_run(run_steps.start(self.run.head))
         for workstream in self.run.workstreams.values():
@@ -87,7 +117,8 @@ class Core:
 
     def handle(self, event: CoreEvent) -> Decision:
         """Decide about an event."""
-        if not self.is_over:
+        serves_others = self._parts.landing_queue.has_passengers and isinstance(event, _OF_THE_QUEUE)
+        if not self.is_over or serves_others:
             handler = self._handlers.get(type(event))
             if handler is None:
                 raise TypeError(f"not an event: {event!r}")
@@ -191,6 +222,31 @@ class Core:
     def may_have_landed(self, entity: str) -> bool:
         """Return whether the target may have moved, unrecorded, to a workstream, or to one of the run."""
         return self._parts.landing_queue.may_have_landed(entity)
+
+    @property
+    def holds_target(self) -> bool:
+        """Return whether this process is the one that lands."""
+        return self._parts.landing_queue.holds_target
+
+    @property
+    def serves_others(self) -> bool:
+        """Return whether workstreams of other runs are on board."""
+        return self._parts.landing_queue.has_passengers
+
+    @property
+    def is_landing(self) -> bool:
+        """Return whether the target is about to move."""
+        return self._parts.landing_queue.is_landing
+
+    @property
+    def wants_target(self) -> bool:
+        """Return whether there is something to land, and another process holds the target."""
+        return self._parts.landing_queue.wants_target
+
+    @property
+    def may_let_target_go(self) -> bool:
+        """Return whether this process holds the target and has nothing to land."""
+        return self._parts.landing_queue.may_let_go
 
     def lands_after(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
         """Return the workstream that must leave before this one can land; None without one."""

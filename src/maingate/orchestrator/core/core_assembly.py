@@ -24,11 +24,15 @@ from maingate.orchestrator.core.events import (
     PatchJudged,
     PatchRestored,
     PatchTaken,
+    QueueAnswered,
     QueueOrdersRead,
+    QueueRead,
     RetryDue,
     TargetLanded,
+    TargetLetGo,
     TargetMoved,
     TargetSeen,
+    TargetTaken,
     ToolDue,
     ToolEnded,
     WorkstreamBroken,
@@ -66,6 +70,7 @@ class RunLimits:
         record: The past that the train expects to go on.
         gate_runs: How many runs of gates on merged results may be under way at once.
         reviewers: The minimum number of approvals for each patch by the settings; the plan may demand more.
+        holds_target: Whether this process holds the target from the beginning.
     """
 
     worker_id: str
@@ -80,6 +85,7 @@ class RunLimits:
     record: TrainRecord = field(default_factory=TrainRecord)
     gate_runs: int = 1
     reviewers: int = 0
+    holds_target: bool = True
 
 
 class CoreParts:
@@ -111,6 +117,7 @@ class CoreParts:
             workers=limits.gate_runs,
             policy=limits.train,
             record=limits.record,
+            holds_target=limits.holds_target,
         )
         self.tasks = Tasks(
             turn,
@@ -163,6 +170,10 @@ class CoreParts:
             TargetMoved: landing.moved,
             LandingObstructed: landing.obstructed_by,
             LandingFailed: landing.failed,
+            TargetTaken: landing.taken,
+            TargetLetGo: landing.let_go,
+            QueueRead: landing.queue_read,
+            QueueAnswered: landing.answered,
             WorkstreamBroken: operator.broken,
             CancelRequested: operator.cancel,
             OverrideRequested: operator.override,

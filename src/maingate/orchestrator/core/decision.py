@@ -8,6 +8,7 @@ from maingate.commits import LandingIntent
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.effects import Effect
 from maingate.orchestrator.core.events import NewPatch
+from maingate.orchestrator.core.queue_items import QueueStep
 from maingate.recovery.breakers import BreakerUpdate
 from maingate.state.holds import Hold
 from maingate.state.operator_rules import Override, RequestAnswer
@@ -69,6 +70,7 @@ class Decision:
         tool_runs: Ended attempts of tools.
         breakers: Changes of the tools' circuit breakers.
         holds: The holds that changed, by entity; None for one that is gone.
+        queue: Steps of hand-overs to and from other runs' processes, in order.
         target: The target's new head; None when it did not move.
         speculative: Effects without durable consequences; started before the transaction commits.
         effects: Effects that start after the transaction commits.
@@ -85,6 +87,7 @@ class Decision:
     tool_runs: list[ToolRun] = field(default_factory=list)
     breakers: list[BreakerUpdate] = field(default_factory=list)
     holds: Mapping[str, Hold | None] = field(default_factory=dict)
+    queue: list[QueueStep] = field(default_factory=list)
     target: str | None = None
     speculative: list[Effect] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -108,6 +111,7 @@ class Decision:
             or self.tool_runs
             or self.breakers
             or self.holds
+            or self.queue
         )
 
     def __iadd__(self, other: "Decision") -> Self:
@@ -130,6 +134,7 @@ def _pairs(one: Decision, other: Decision) -> Sequence[tuple[list[Any], list[Any
         (one.overrides, other.overrides),
         (one.tool_runs, other.tool_runs),
         (one.breakers, other.breakers),
+        (one.queue, other.queue),
         (one.speculative, other.speculative),
         (one.effects, other.effects),
     ]

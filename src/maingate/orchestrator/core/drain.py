@@ -6,8 +6,6 @@ target cannot follow, so that nothing can land. It never stops draining in the s
 
 from typing import TYPE_CHECKING
 
-from maingate.orchestrator.core.snapshot import WorkstreamNode
-
 if TYPE_CHECKING:
     from maingate.ids import WorkstreamId
 
@@ -41,10 +39,10 @@ class Drain:
         self.exhausted = exhausted
         self.is_on = self.is_on or exhausted is not None
 
-    def obstruct(self, workstream: WorkstreamNode, obstacle: str) -> None:
+    def obstruct(self, workstream: "WorkstreamId", name: str, obstacle: str) -> None:
         """Start to drain because a checkout of the target cannot follow a workstream that is to land."""
-        self.obstacle = f"{workstream.name} cannot land: {obstacle}"
-        self.obstructed = workstream.id
+        self.obstacle = f"{name} cannot land: {obstacle}"
+        self.obstructed = workstream
         self.is_on = True
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.ids import PatchId, TaskId, WorkstreamId
 from maingate.orchestrator.core.effect_inputs import PatchInput, RetryInput, TaskInput
+from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason
 
 
@@ -172,9 +173,11 @@ class LookAtTarget:
 
     Args:
         meant: The workstreams that were to land, with their intents.
+        is_held: Whether this process holds the target, so that checkouts may be brought along.
     """
 
     meant: tuple[LandingInput, ...]
+    is_held: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,11 +186,13 @@ class ChainLink:
 
     Args:
         input: The workstream.
+        style: How its run lands.
         is_sealed: Whether its commit is sealed before it is judged.
         made: Its candidate on another commit with the tree of the one before it; None without one.
     """
 
     input: LandingInput
+    style: LandingStyle
     is_sealed: bool
     made: Candidate | None = None
 

@@ -107,7 +107,7 @@ class Endings:
 
     def stop_workstream(self, workstream: WorkstreamNode, reason: Reason, step: Step | None = None) -> bool:
         """End a workstream, by default cancelled; return False when that must wait for its landing."""
-        if workstream.open_intent is not None:
+        if workstream.is_in_doubt:
             return False
         self._close(workstream, reason)
         self._landing_queue.release(workstream)

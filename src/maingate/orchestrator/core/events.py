@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from maingate.commits import Candidate, Tip
+from maingate.commits import Candidate, LandingIntent, Tip
 from maingate.ids import PatchId, TaskId, WorkstreamId
+from maingate.orchestrator.core.queue_items import QueueAnswer, QueueItem
 from maingate.reasons import NOT_RUN, Reason, ReasonCode
 from maingate.recovery.circuit_breaker import Guard, Probe
 from maingate.state.operator_rules import Override
@@ -389,6 +390,48 @@ class OverrideRequested:
     request: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class TargetTaken:
+    """This process holds the target from now on, and lands what is on board.
+
+    Args:
+        landing: The workstreams, of any run, that a process which is gone was about to land.
+    """
+
+    landing: tuple[QueueItem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetLetGo:
+    """This process lets the target go; nothing of its own is on board."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueRead:
+    """The workstreams of other runs were read that this process may land beside its own.
+
+    Args:
+        waiting: All that wait, in the order of their places; others that were on board have left.
+        wanted_back: Those that their own process wants back.
+    """
+
+    waiting: tuple[QueueItem, ...] = ()
+    wanted_back: tuple[WorkstreamId, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueAnswered:
+    """The process that holds the target answered about a workstream of this run.
+
+    Args:
+        answer: The answer.
+        intents: All intents to land it, oldest first.
+    """
+
+    answer: QueueAnswer
+    intents: tuple[LandingIntent, ...] = ()
+
+
 CoreEvent = (
     PatchTaken
     | NoPatchTaken
@@ -410,6 +453,10 @@ CoreEvent = (
     | TargetMoved
     | LandingObstructed
     | LandingFailed
+    | TargetTaken
+    | TargetLetGo
+    | QueueRead
+    | QueueAnswered
     | WorkstreamBroken
     | CancelRequested
     | OverrideRequested

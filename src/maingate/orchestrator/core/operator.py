@@ -110,7 +110,7 @@ class Operator:
         if (refused := operator_decisions.refusal(event, node)) is not None:
             decision.answers.append(RequestAnswer(request=event.request, said=refused, is_refused=True))
             return
-        if isinstance(node, WorkstreamNode) and node.open_intent is not None:
+        if isinstance(node, WorkstreamNode) and node.is_in_doubt:
             self._landing_queue.defer(node, event)
             return
         decision.overrides.append(operator_decisions.on_record(event, node))

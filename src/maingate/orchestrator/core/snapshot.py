@@ -6,6 +6,7 @@ derived from rows; the database stays the truth.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -140,6 +141,7 @@ class WorkstreamNode:
     """A workstream of the run, with its tasks and its lane.
 
     Args:
+        run: The run.
         ref: Its own ref, ``refs/maingate/<run>/<workstream>``.
         open_tasks: The number of its tasks that have not ended.
         landing: Its place in the order in which workstreams land.
@@ -151,9 +153,11 @@ class WorkstreamNode:
         defers_gates: Whether that is so still.
         intents: All intents to land it, oldest first.
         open_intent: The intent that may be carried out at any moment, or may have been.
+        is_offered: Whether it is handed to the process that holds the target, which has not answered yet.
     """
 
     id: WorkstreamId
+    run: RunId
     head: Head
     name: str
     plan: WorkstreamPlan
@@ -177,7 +181,13 @@ class WorkstreamNode:
     defers_gates: bool = False
     intents: list[LandingIntent] = field(default_factory=list)
     open_intent: str | None = None
+    is_offered: bool = False
     reason: Reason | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Return whether it may land, or have landed, without a record of it: requests have to wait."""
+        return self.open_intent is not None or self.is_offered
 
     @property
     def has_ended(self) -> bool:
@@ -213,6 +223,7 @@ class WorkstreamNode:
         applied = self.lane.chain if self.defers_gates else ()
         made += [(car.item, car.tip.commit) for car in applied]
         return LandingInput(
+            run=self.run,
             workstream=self.id,
             name=self.name,
             title=self.plan.title or "",
@@ -246,6 +257,13 @@ class WorkstreamNode:
             and len(lane.chain) == self.open_tasks > 0
         )
 
+    @property
+    def has_something_to_land(self) -> bool:
+        """Return whether there are patches that would land with it."""
+        return self.is_applied or any(
+            task.patch is not None and task.patch.state is PatchState.VERIFIED for task in self.tasks
+        )
+
     def _verified(self) -> list[tuple[TaskNode, PatchNode]]:
         return [(task, task.patch) for task in self.landed_patches() if task.patch]
 
@@ -259,6 +277,7 @@ class RunNode:
     """The run: its workstreams in the order in which they land, and the base it began on.
 
     Args:
+        admitted: The time it was admitted.
         base: The target's head when the run was admitted.
         workstreams: By name, in the plan's order.
         order: The same, in landing order.
@@ -273,6 +292,7 @@ class RunNode:
     plan: Plan
     target: str
     state: RunState
+    admitted: datetime
     base: Tip
     workstreams: Mapping[str, WorkstreamNode]
     order: Sequence[WorkstreamNode]

@@ -44,7 +44,7 @@ from maingate.orchestrator.shell.job_effects import JobEffects
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
 from maingate.orchestrator.shell.task_jobs import TaskJobs
-from maingate.orchestrator.shell.task_orders import TaskOrders
+from maingate.orchestrator.shell.task_orders import RunOrders
 from maingate.orchestrator.shell.tool_runner import ToolRunner
 from maingate.patches.policy.policy import Policy
 from maingate.settings import Settings
@@ -89,14 +89,14 @@ class Dispatcher:
         threads: Threads,
     ) -> None:
         self._threads, self._warn = threads, warn
-        orders = TaskOrders(run, Policy().tightened(settings.policy).tightened(run.plan.policy))
+        orders = RunOrders(run, Policy().tightened(settings.policy), database)
         self._patches = PatchEffects(
             run=run,
             repository=repository,
             executor=executor,
             verdicts=verdicts,
             database=database,
-            orders=orders,
+            orders=orders.own,
             quarantine=quarantine_folder,
             fence=fence,
             threads=threads,

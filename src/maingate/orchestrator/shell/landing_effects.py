@@ -37,7 +37,7 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     TargetSeen,
 )
-from maingate.orchestrator.shell.task_orders import TaskOrders
+from maingate.orchestrator.shell.task_orders import RunOrders
 from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.uet.executor import Executor
 from maingate.verdicts.service import VerdictService
@@ -62,7 +62,7 @@ class LandingEffects:
         verdicts: Runs gates.
         clock: The time that commits are stamped with.
         executor: Checks against policy what merges change elsewhere than patches say.
-        orders: The policy that holds for each task.
+        orders: The policy that holds for each task, of this run and of others.
         warn: Records a warning about a checkout and shows it to people.
     """
 
@@ -74,7 +74,7 @@ class LandingEffects:
         verdicts: VerdictService,
         clock: Clock,
         executor: Executor,
-        orders: TaskOrders,
+        orders: RunOrders,
         warn: Callable[[str], None],
     ) -> None:
         self._run, self._target, self._verdicts, self._clock = run, target, verdicts, clock
@@ -97,7 +97,7 @@ class LandingEffects:
         """Return the target's head, and the workstreams that are in its history already. Blocks."""
         head = self._head()
         found = [each for workstream in effect.meant if (each := self._found(workstream, head)) is not None]
-        if effect.meant:
+        if effect.meant and effect.is_held:
             self._catch_up()
         return TargetSeen(head=self._tip(head), found=tuple(found))
 
@@ -123,24 +123,23 @@ class LandingEffects:
         if made is not None and made.onto.tree == onto.tree and self.has(made.tip.commit):
             candidate = moved(self._repository, made, onto)
         else:
-            built = self._merged(link.input, onto)
+            built = self._merged(link, onto)
             if isinstance(built, Reason):
                 return built
             candidate = built
         is_to_seal = link.is_sealed and candidate is not made
         return sealed(candidate, seal) if seal is not None and is_to_seal else candidate
 
-    def _merged(self, workstream: LandingInput, onto: Tip) -> Candidate | Reason:
-        order_of = self._orders.of_landing(workstream)
+    def _merged(self, link: ChainLink, onto: Tip) -> Candidate | Reason:
+        order_of = self._orders.of_run(link.input.run).of_landing(link.input)
         return build(
             self._repository,
-            workstream,
-            run_id=self._run.id,
-            style=self._run.plan.landing,
+            link.input,
+            style=link.style,
             onto=onto,
             target=self._run.target,
             at=self._clock.now(),
-            judge=judged_by(self._executor, self._repository, order_of, name=workstream.name),
+            judge=judged_by(self._executor, self._repository, order_of, name=link.input.name),
         )
 
     def _refused(
@@ -155,7 +154,7 @@ class LandingEffects:
         low, high = -1, len(before) - 1
         while high - low > 1:
             middle = (low + high) // 2
-            tried = self._merged(link.input, before[middle][1])
+            tried = self._merged(link, before[middle][1])
             if isinstance(tried, Reason):
                 high, reason = middle, tried
             else:

@@ -18,7 +18,7 @@ from maingate.errors import (
     TargetBusyError,
 )
 from maingate.git.repository import Repository
-from maingate.ids import LeaseHolder, RunId
+from maingate.ids import RunId
 from maingate.landing.lease import is_ref_held
 from maingate.landing.target import LandingTarget
 from maingate.landing.usable_repository import require_usable
@@ -29,6 +29,7 @@ from maingate.services.handover.server_hold import living_server
 from maingate.services.runs.plan_loading import at_target, require_bases
 from maingate.services.runs.python_gc_pause import without_collecting
 from maingate.services.runs.run_creation import Admission, create
+from maingate.services.targets import run_hold
 from maingate.services.targets.lease_renewal import TargetHolds, Wait, when_free
 from maingate.trace_ids import CallerSpan
 from maingate.uet.process.environment import allowed_environment
@@ -65,7 +66,7 @@ class AdmissionService:
         replaces: str | None = None,
         traceparent: str | None = None,
     ) -> RunId:
-        """Make a run of a plan and take hold of it and its target; all of it or nothing.
+        """Make a run of a plan and take hold of it, and of its target if no other run has that.
 
         Args:
             loaded: The plan.
@@ -111,7 +112,7 @@ class AdmissionService:
         with context.database.read() as conn:
             if living_server(conn, context) is None:
                 return None
-        admitted = self._examined_for_later(loaded)
+        admitted = self._examined_beside_others(loaded)
         with context.database.write() as conn, without_collecting():
             server = living_server(conn, context)
             if server is None:
@@ -128,17 +129,16 @@ class AdmissionService:
             PlanError: The plan asks for something that cannot be done.
             RepositoryError: The target cannot be landed on as it is.
         """
-        admitted = self._examined_for_later(loaded)
+        admitted = self._examined_beside_others(loaded)
         with self._context.database.write() as conn, without_collecting():
             return self._create(conn, admitted, None)
 
     def _admit(self, loaded: LoadedPlan, replaces: str | None, traceparent: str | None) -> RunId:
-        admitted = replace(self._examined(loaded), traceparent=_valid(traceparent))
+        admitted = replace(self._examined_beside_others(loaded), traceparent=_valid(traceparent))
         versions = self._versions_for(admitted.loaded)
         with self._context.database.write() as conn, without_collecting():
             run_id = self._create(conn, admitted, replaces)
-            self._holds.take_run(conn, run_id, LeaseHolder(run_id))
-            self._holds.take(conn, admitted.target.ref, LeaseHolder(run_id))
+            run_hold.take(conn, self._holds, run_id, admitted.target.ref)
         self._versions[run_id] = versions
         return run_id
 
@@ -148,8 +148,8 @@ class AdmissionService:
         admitted = self.examine(loaded)
         return replace(admitted, tree_settings=context.tree_settings(admitted.target))
 
-    def _examined_for_later(self, loaded: LoadedPlan) -> Admission:
-        """Check a plan whose run begins later; while another run lands, the checkouts cannot be judged."""
+    def _examined_beside_others(self, loaded: LoadedPlan) -> Admission:
+        """Check a plan; while another run lands, the checkouts cannot be judged."""
         for is_last in (False, True):
             try:
                 return self._examined(loaded)

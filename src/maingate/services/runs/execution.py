@@ -1,33 +1,40 @@
 """Execution of runs: a run is taken hold of, run to its end from wherever it stands, and given back."""
 
 import gc
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Final
 
 from maingate.db.dao import runs
 from maingate.db.dao.history import stops
 from maingate.db.dao.requests import Request
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
-from maingate.errors import MaingateError, TargetBusyError, UsageError
+from maingate.errors import MaingateError, RunBusyError, UsageError
 from maingate.ids import LeaseHolder, RunId
 from maingate.monitoring.hooks import Hooks
 from maingate.orchestrator.decision_writer import write_warning
 from maingate.orchestrator.progress import Listener, SilentListener
-from maingate.orchestrator.run_orchestrator import RunOrchestrator
+from maingate.orchestrator.run_orchestrator import INBOX_INTERVAL, RunOrchestrator
 from maingate.orchestrator.train.record import TrainRecord
 from maingate.repository_context import RepositoryContext
 from maingate.services.handover.server_hold import living_server
 from maingate.services.notifications.notifier import Notifier
 from maingate.services.runs.python_gc_pause import without_collecting
 from maingate.services.runs.train_past import train_record
+from maingate.services.targets import run_hold
 from maingate.services.targets.controller_hooks import hooks_of, traces_of
 from maingate.services.targets.lease_renewal import Wait, when_free
+from maingate.services.targets.run_hold import RunHold
 from maingate.services.targets.target_work import TargetWork
 from maingate.settings import Settings
 from maingate.state.run import RUN, RunState
 from maingate.tools.prompts import fault_of_template
+
+_LOOKS_FOR_ANSWERS: Final = 15
+"""Looks at the answers to what a killed process had handed over, before a request about it is left open."""
 
 
 class ExecutionService:
@@ -52,16 +59,18 @@ class ExecutionService:
         self._notifier, self._versions = notifier, versions
 
     def take_hold(self, run_id: RunId, *, wait: Wait | None = None) -> None:
-        """Take hold of a run that has not ended, and of its target, so that `execute` may go on with it.
+        """Take hold of a run that has not ended, so that `execute` may go on with it.
+
+        It takes the target, too, if no living process has that. Else it works on what comes before a landing,
+        and hands its workstreams to the process that has it.
 
         Args:
             run_id: The run.
-            wait: Called while a living process holds the target; None gives up at once.
+            wait: Called while a living process is at work on the run; None gives up at once.
 
         Raises:
             UsageError: The run has ended.
             RunBusyError: A living process is at work on the run, and nothing waits.
-            TargetBusyError: A living process holds the target, and nothing waits.
         """
         when_free(lambda: self._take_hold(run_id), wait)
 
@@ -71,8 +80,8 @@ class ExecutionService:
             self._context.require_own(row)
             if RUN.is_terminal(row.state):
                 raise UsageError(f"run {run_id} is {row.state}; there is nothing to resume")
-            self._work.holds.take_run(conn, run_id, LeaseHolder(run_id))
-            self._work.holds.take(conn, row.target_ref, LeaseHolder(run_id))
+            run_hold.take(conn, self._work.holds, run_id, row.target_ref)
+            run_hold.ask_back(conn, self._context, self._work.holds, row)
             if row.state is RunState.PENDING:
                 self._begin_at_head(conn, row)
 
@@ -103,7 +112,7 @@ class ExecutionService:
 
         Raises:
             UsageError: The run has ended.
-            TargetBusyError: A living process holds the target.
+            RunBusyError: A living process is at work on it.
             InterruptedRunError: It was interrupted and can be resumed.
             OutsideFaultError: Something outside failed; it can be resumed.
         """
@@ -116,6 +125,7 @@ class ExecutionService:
             template, receiver = _template(settings), traces_of(self._context.settings)
             deps = replace(
                 self._work.dependencies(holder, workers, settings),
+                hold=RunHold(self._context, self._work.holds, holder, self._target_of(run_id)),
                 template=template,
                 budget_usd=budget_usd,
                 # a process that only answers requests starts no gate
@@ -142,6 +152,10 @@ class ExecutionService:
             target = runs.get(conn, run_id).target_ref
         self._context.repository.merge_rules.command_words(target)
 
+    def _target_of(self, run_id: RunId) -> str:
+        with self._context.database.read() as conn:
+            return runs.get(conn, run_id).target_ref
+
     def _traceparent(self, run_id: RunId) -> str | None:
         with self._context.database.read() as conn:
             return runs.get(conn, run_id).traceparent
@@ -154,15 +168,25 @@ class ExecutionService:
         """Apply a request to a run that no process is at work on; the rest of the run is left to be resumed.
 
         Raises:
-            TargetBusyError: A living process of another run holds the target of the run.
+            RunBusyError: A living process is at work on the run.
         """
         run_id = RunId(request.run_id)
         try:
             self.take_hold(run_id)
-        except TargetBusyError as error:
+        except RunBusyError as error:
             remedy = f"the request is queued; the next `maingate resume {run_id}` handles it"
-            raise TargetBusyError(error.what, remedy) from error
+            raise RunBusyError(error.what, remedy) from error
+        self._await_answers(run_id)
         self.execute(run_id, is_only_asked=request.entity_id != run_id)
+
+    def _await_answers(self, run_id: RunId) -> None:
+        """Wait a little for the process that holds the target, if a killed one had handed something to it."""
+        for _ in range(_LOOKS_FOR_ANSWERS):
+            with self._context.database.write() as conn:
+                row = runs.get(conn, run_id)
+                if not run_hold.ask_back(conn, self._context, self._work.holds, row):
+                    return
+            time.sleep(INBOX_INTERVAL.total_seconds())
 
     def interrupted(self) -> list[RunRow]:
         """List the runs of this repository that have not ended and wait for a person to resume them.
@@ -189,7 +213,7 @@ class ExecutionService:
 
     @contextmanager
     def _held(self, run_id: RunId, *, is_resumed: bool) -> Iterator[LeaseHolder]:
-        """Hold a run and its target; clear up before its work, and record why it stops, if it does."""
+        """Hold a run; clear up before its work, and record why it stops, if it does."""
         holder = LeaseHolder(run_id)
         if holder not in self._work.holds:
             self.take_hold(run_id)

@@ -30,7 +30,7 @@ from maingate.db.schema.tables.runs import (
     workstreams,
 )
 from maingate.db.schema.tables.table_parts import LIFECYCLE, metadata
-from maingate.db.schema.tables.targets import intents, leases
+from maingate.db.schema.tables.targets import intents, leases, queue_items
 from maingate.db.schema.tables.workers import breakers, tool_runs, uet_workers, workers
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "patch_artifacts",
     "patches",
     "queue_controls",
+    "queue_items",
     "queue_ranks",
     "queue_views",
     "record",

@@ -1,9 +1,10 @@
-"""Tables of target branches: the intents to move them, and the leases on them, on runs and repositories."""
+"""Tables of target branches: the intents to move them, the leases, and what waits to land on them."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
 
 from maingate.db.schema.tables.table_parts import child_of, metadata, one_of, required
-from maingate.db.sql.columns import FreeText, HolderText, JsonText, ReasonText, Timestamp
+from maingate.db.sql.columns import FreeText, HolderText, JsonList, JsonText, ReasonText, StateText, Timestamp
+from maingate.state.queue_item import QueueItemState
 
 intents = Table(
     "intents",
@@ -44,3 +45,25 @@ leases = Table(
     CheckConstraint("token >= 1", name="token"),
 )
 """The holders of targets, runs and repositories. The token grows with every holder and fences off earlier."""
+
+queue_items = Table(
+    "queue_items",
+    metadata,
+    Column("workstream_id", Text, ForeignKey("workstreams.id"), primary_key=True),
+    child_of("run_id", "runs.id"),
+    required("target"),
+    required("offer"),
+    required("landing", JsonText),
+    required("gates", JsonList),
+    required("terms"),
+    required("place", BigInteger),
+    required("place_in_run", Integer),
+    required("state", StateText(QueueItemState)),
+    Column("reason", ReasonText),
+    required("is_blamed", Boolean),
+    required("is_wanted_back", Boolean),
+    one_of("state", *QueueItemState),
+    Index(None, "target"),
+    Index(None, "run_id"),
+)
+"""Workstreams that their own run's process has handed to the one that holds their target, and its answers."""

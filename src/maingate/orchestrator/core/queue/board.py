@@ -6,22 +6,33 @@ A workstream has its place when the last of its patches is in: one whose patches
 any other the next one when its tasks are done. A workstream without a place holds up no other; one with a
 place that is not done yet holds up those behind it, so the result does not depend on who is quicker. One that
 waits for a person, or whose merged result was refused so that its patches are judged, loses its place.
+
+Workstreams of other runs (passengers) have their places among those of the run, and none of it holds them up.
 """
 
 from bisect import insort
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.events import QueueOrdersRead
+from maingate.orchestrator.core.queue_items import Passenger, Place
 from maingate.orchestrator.core.snapshot import RunNode, WorkstreamNode
 from maingate.plan.choices import TaskKind
 from maingate.state.workstream import WorkstreamState
 
+Member = WorkstreamNode | Passenger
+"""A workstream on board, of this run or of another."""
+
 _ON_ITS_WAY = frozenset({WorkstreamState.READY, WorkstreamState.EXECUTING})
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class LandingBoard:
-    """The workstreams of a run that have a place.
+    """The workstreams that have a place.
 
     Args:
         run: The run.
@@ -30,23 +41,32 @@ class LandingBoard:
 
     def __init__(self, run: RunNode, approvals: Approvals) -> None:
         self._run, self._approvals = run, approvals
-        self._next_place = len(run.order)
+        admitted = _micros(run.admitted)
+        self._last = (admitted, len(run.order))
         is_placed = [ws for ws in run.order if ws.state is WorkstreamState.VALIDATING or _is_ready_made(ws)]
-        self._placed: list[tuple[int, WorkstreamNode]] = [(ws.landing, ws) for ws in is_placed]
+        self._placed: list[tuple[Place, Member]] = [((admitted, ws.landing), ws) for ws in is_placed]
         self._ids = {ws.id for ws in is_placed}
         self._orders = QueueOrdersRead()
         self._kept: frozenset[str] | None = None
-        self.on_board: Sequence[WorkstreamNode] = ()
+        self.on_board: Sequence[Member] = ()
         """The workstreams on board at the last look."""
         self.blocker: WorkstreamNode | None = None
         """The workstream that held up all behind it at the last look."""
 
-    def put(self, workstream: WorkstreamNode) -> None:
-        """Add a workstream that is to be on board, at the next place, if it has none."""
+    def put(self, workstream: WorkstreamNode, now: datetime) -> None:
+        """Add a workstream of the run that is to be on board, at the next place, if it has none."""
         if workstream.id not in self._ids:
             self._ids.add(workstream.id)
-            insort(self._placed, (self._next_place, workstream), key=lambda each: each[0])
-            self._next_place += 1
+            self._last = (max(self._last[0], _micros(now)), self._last[1] + 1)
+            insort(self._placed, (self._last, workstream), key=lambda each: each[0])
+
+    def join(self, passenger: Passenger) -> None:
+        """Add a workstream of another run, at its own place."""
+        insort(self._placed, (passenger.place, passenger), key=lambda each: each[0])
+
+    def place_of(self, workstream: WorkstreamNode) -> Place:
+        """Return the place of a workstream that is on board."""
+        return next(place for place, each in self._placed if each is workstream)
 
     def order(self, orders: QueueOrdersRead) -> None:
         """Follow what people have ordered from now on."""
@@ -58,7 +78,7 @@ class LandingBoard:
         """The workstreams that a drain still lands, where its order does not say so yet; None elsewhere."""
         return self._kept if self._orders.on_board is None else None
 
-    def look(self) -> Sequence[WorkstreamNode]:
+    def look(self) -> Sequence[Member]:
         """Return the workstreams on board: all with a place that are done, up to the first that is not.
 
         Those that a person has sent to the front come first, whether or not others are done; those that were
@@ -74,13 +94,13 @@ class LandingBoard:
         self.on_board = on_board
         return on_board
 
-    def _in_order(self) -> tuple[list[WorkstreamNode], list[WorkstreamNode], list[WorkstreamNode]]:
+    def _in_order(self) -> tuple[list[Member], list[Member], list[Member]]:
         """Return those at the front, those up to the first that is not done, and those at the end."""
         ranks = self._orders.ranks
-        front: list[WorkstreamNode] = []
-        middle: list[WorkstreamNode] = []
-        back: list[WorkstreamNode] = []
-        kept: list[tuple[int, WorkstreamNode]] = []
+        front: list[Member] = []
+        middle: list[Member] = []
+        back: list[Member] = []
+        kept: list[tuple[Place, Member]] = []
         for each in self._placed:
             workstream = each[1]
             if workstream.has_ended or self._loses_its_place(workstream):
@@ -91,6 +111,8 @@ class LandingBoard:
             if rank and (rank > 0 or _is_done(workstream)):
                 if _is_done(workstream):
                     (front if rank < 0 else back).append(workstream)
+            elif isinstance(workstream, Passenger):
+                middle.append(workstream)
             elif self.blocker is not None:
                 continue
             elif _is_done(workstream):
@@ -102,7 +124,7 @@ class LandingBoard:
         back.sort(key=lambda workstream: ranks[workstream.id])
         return front, middle, back
 
-    def held_up(self) -> Sequence[WorkstreamNode]:
+    def held_up(self) -> Sequence[Member]:
         """Return the workstreams that are done and not on board, for one ahead of them or for a drain."""
         if self.blocker is None and self._kept is None:
             return ()
@@ -120,8 +142,10 @@ class LandingBoard:
         blocker = self.blocker
         return blocker is not None and (blocker.state not in _ON_ITS_WAY or self._loses_its_place(blocker))
 
-    def _loses_its_place(self, workstream: WorkstreamNode) -> bool:
+    def _loses_its_place(self, workstream: Member) -> bool:
         """Return whether a patch of it waits for an approval, or its patches are judged by themselves."""
+        if isinstance(workstream, Passenger):
+            return False
         if workstream.state is not WorkstreamState.EXECUTING:
             return False
         if workstream.may_defer_gates and not workstream.defers_gates:
@@ -130,11 +154,17 @@ class LandingBoard:
         return any(task.patch is not None and task.patch.id in waiting for task in workstream.tasks)
 
 
-def _is_done(workstream: WorkstreamNode) -> bool:
+def _is_done(workstream: Member) -> bool:
     """Return whether nothing but its landing is left of a workstream, as far as it is judged by itself."""
+    if isinstance(workstream, Passenger):
+        return True
     return workstream.state is WorkstreamState.VALIDATING or workstream.is_applied
 
 
 def _is_ready_made(workstream: WorkstreamNode) -> bool:
     """Return whether all patches of a workstream are there when its run is admitted."""
     return not any(task.kind is TaskKind.TOOL for task in workstream.tasks)
+
+
+def _micros(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)

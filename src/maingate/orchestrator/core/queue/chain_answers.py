@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.decision import GateEvidence
+from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.built_chains import not_under
 from maingate.orchestrator.core.queue.gate_order import GateOrder
-from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.train.chains import CandidateChain
 from maingate.orchestrator.train.values import Purpose, WantedRun
 from maingate.plan.model import Plan
@@ -55,7 +55,7 @@ class ChainAnswers:
         answers = self._of.get(chain, {})
         return [gate for gate, each in answers.items() if not each.passed and not each.is_blocked]
 
-    def to_ask(self, wanted: WantedRun, workstreams: Iterable[WorkstreamNode]) -> tuple[str, ...]:
+    def to_ask(self, wanted: WantedRun, workstreams: Iterable[Member]) -> tuple[str, ...]:
         """Return the gates of a run in the order in which they are asked, without those that have passed.
 
         Args:

@@ -7,6 +7,10 @@ the one before it to its own, so the history of the target tells of each whether
 
 While an intent is open, the target may have moved already without a record of it. Requests about such a
 workstream are deferred until it is known whether it has landed.
+
+Several runs on a target have a process each. The one that holds the target lands the workstreams of all that
+it can (`maingate.orchestrator.core.queue_items`); in any other, this module hands over what is on board
+(`maingate.orchestrator.core.queue.hand_over`) and waits for the answers.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -37,20 +41,27 @@ from maingate.orchestrator.core.events import (
     LandingObstructed,
     LinkRefused,
     OverrideRequested,
+    QueueAnswered,
     QueueOrdersRead,
+    QueueRead,
     TargetLanded,
+    TargetLetGo,
     TargetMoved,
     TargetSeen,
+    TargetTaken,
     WorkstreamBroken,
 )
 from maingate.orchestrator.core.patch_lanes import Lanes
-from maingate.orchestrator.core.queue.board import LandingBoard
+from maingate.orchestrator.core.queue.board import LandingBoard, Member
 from maingate.orchestrator.core.queue.built_chains import BuiltChains, path_of
 from maingate.orchestrator.core.queue.chain_answers import ChainAnswers
 from maingate.orchestrator.core.queue.company import Company
 from maingate.orchestrator.core.queue.flake_record import FlakeRecord
 from maingate.orchestrator.core.queue.gate_order import GateOrder
+from maingate.orchestrator.core.queue.hand_over import HandOver
+from maingate.orchestrator.core.queue.passengers import Passengers
 from maingate.orchestrator.core.queue.queue_view import QueueFacts, QueueSight, QueueView
+from maingate.orchestrator.core.queue_items import Passenger, QueueAnswer, Taking
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.train.chains import CandidateChain, ChainRun
@@ -58,9 +69,12 @@ from maingate.orchestrator.train.facts import TrainFacts, TrainState
 from maingate.orchestrator.train.planner import plan_train
 from maingate.orchestrator.train.record import TrainRecord
 from maingate.orchestrator.train.values import Purpose, TrainItem, TrainPlan, TrainPolicy, WantedRun
+from maingate.plan.choices import LandingStyle
 from maingate.reasons import FAULTS, Reason, ReasonCode
+from maingate.state.queue_item import QueueItemState
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import workstreams as workstream_steps
+from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.blame import GateAnswer, Opinion
 from maingate.wording import listed
 
@@ -91,7 +105,7 @@ class LandingCar:
 
     id: str
     chain: CandidateChain
-    members: Sequence[WorkstreamNode]
+    members: Sequence[Member]
     candidates: Sequence[Candidate]
     intents: Sequence[LandingIntent] = ()
 
@@ -120,6 +134,7 @@ class LandingQueue:
         workers: How many runs of gates may be under way at once.
         policy: The promises and costs of the train.
         record: The past that the train expects to go on.
+        holds_target: Whether this process holds the target from the beginning.
     """
 
     def __init__(
@@ -132,11 +147,12 @@ class LandingQueue:
         workers: int,
         policy: TrainPolicy,
         record: TrainRecord,
+        holds_target: bool = True,
     ) -> None:
         self._turn, self._lanes, self._apply = turn, lanes, apply
         self._workers, self._policy, self._past = workers, policy, record
-        gates = {ws.gates for ws in turn.run.order}
-        self._seconds = {each: record.seconds_of(each) for each in gates}
+        self._gates = {ws.gates for ws in turn.run.order}
+        self._seconds = {each: record.seconds_of(each) for each in self._gates}
         self._board = LandingBoard(turn.run, approvals)
         self._facts, self._chains = TrainFacts(), BuiltChains()
         self._answers, self._company = (
@@ -144,23 +160,21 @@ class LandingQueue:
             Company(),
         )
         self._flakes = FlakeRecord()
-        self._sight = QueueSight(
-            record=record,
-            workers=workers,
-            node=turn.workstreams.__getitem__,
-            id_of=_id_of,
-            run_of=lambda _: turn.run.id,
-        )
-        self._has_one_set_of_gates = len(gates) <= 1
+        self._sight = QueueSight(record=record, workers=workers, node=self._member, id_of=_id_of)
         self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
+        self._hand_over = HandOver(turn, self._board)
+        self._passengers = Passengers()
+        self.holds_target = holds_target
         self._head: Tip | None = None
-        self._is_looking = False
+        self._is_looking = self._looks_again = False
+        self._looked_for: set[WorkstreamId] = set()
+        self._found: dict[WorkstreamId, FoundLanding] = {}
         self._build: Build | None = None
         self._running: dict[str, WantedRun] = {}
         self._car: LandingCar | None = None
         self._held: dict[WorkstreamId, WorkstreamId] = {}
         self._conflicts: dict[str, set[str]] = {}
-        self._untried: dict[WorkstreamId, WorkstreamNode] = {}
+        self._untried: dict[WorkstreamId, Member] = {}
         self._refusals: dict[str, Reason] = {}
         self._is_narrow = False
         self._blamed, self._landed, self._foreign_moves = 0, 0, 0
@@ -174,9 +188,31 @@ class LandingQueue:
     def may_have_landed(self, entity: str) -> bool:
         """Return whether the target may have moved, unrecorded, to a workstream, or to one of the run."""
         if entity == self._turn.run.id:
-            return any(ws.open_intent is not None for ws in self._turn.run.order)
+            return any(ws.is_in_doubt for ws in self._turn.run.order)
         workstream = self._turn.workstreams.get(WorkstreamId(entity))
-        return workstream is not None and workstream.open_intent is not None
+        return workstream is not None and workstream.is_in_doubt
+
+    @property
+    def wants_target(self) -> bool:
+        """Return whether this process has something to land and does not hold the target."""
+        has_more = bool(self._board.on_board) or self._hand_over.is_under_way
+        return not self.holds_target and not self._turn.is_over and not self._turn.drain.is_on and has_more
+
+    @property
+    def may_let_go(self) -> bool:
+        """Return whether this process holds the target and has nothing to land on it."""
+        is_at_rest = self._car is None and self._build is None and not self._running
+        return self.holds_target and is_at_rest and not self._is_looking and not self._board.on_board
+
+    @property
+    def is_landing(self) -> bool:
+        """Return whether a car is under way."""
+        return self._car is not None
+
+    @property
+    def has_passengers(self) -> bool:
+        """Return whether workstreams of other runs are on board."""
+        return bool(self._passengers.aboard)
 
     @property
     def blocker(self) -> WorkstreamNode | None:
@@ -187,7 +223,7 @@ class LandingQueue:
     def ahead_of(self, workstream: WorkstreamNode) -> WorkstreamNode | None:
         """Return the workstream that must leave before one that is done can land; None without one."""
         obstacle = self._held.get(workstream.id)
-        if obstacle is not None:
+        if obstacle in self._turn.workstreams:
             return self._turn.workstreams[obstacle]
         is_behind = self.blocker is not None and workstream not in self._board.on_board
         return self.blocker if is_behind else None
@@ -218,17 +254,22 @@ class LandingQueue:
     def defer(self, workstream: WorkstreamNode, request: Request) -> None:
         """Keep a request about a workstream until it is known whether it has landed."""
         self._deferred.setdefault(workstream.id, []).append(request)
+        if workstream.is_offered:
+            self._hand_over.recall(workstream)
 
     def board(self, workstream: WorkstreamNode) -> None:
         """Add a workstream to those on board, because its tasks are done.
 
         One that was refused, and whose patches have all passed by themselves, is refused with what is ahead.
         """
+        if workstream.id in self._found:
+            self._book_found(workstream)
+            return
         reason = self._refusals.pop(_item(workstream), None) if workstream.lane is not None else None
         if reason is not None:
             self._fail(workstream, reason, blames=True)
             return
-        self._board.put(workstream)
+        self._board.put(workstream, self._turn.now)
         self.changed()
 
     def ordered(self, event: QueueOrdersRead) -> None:
@@ -243,7 +284,7 @@ class LandingQueue:
 
     def release(self, workstream: WorkstreamNode) -> None:
         """Release the target from a workstream that ends without landing."""
-        if self._car is not None and any(member is workstream for member in self._car.members):
+        if self._is_in_car(workstream):
             self._car = None
         if workstream.lane is not None:
             self._facts.left(_item(workstream))
@@ -259,19 +300,26 @@ class LandingQueue:
 
     def step(self) -> bool:
         """Take the next steps; return whether workstreams ended, whose consequences are to be drawn."""
-        if self._turn.is_over or not (self._is_due or self._board.is_outdated):
+        is_finishing = self._turn.is_over
+        if (is_finishing and not self.has_passengers) or not (self._is_due or self._board.is_outdated):
             return False
         self._is_due = False
         on_board = self._board.look()
         if self._turn.drain.is_on or self._is_looking:
             return False
-        if empty := [ws for ws in on_board if not ws.landed_patches() and not ws.is_applied]:
+        if empty := [
+            ws for ws in on_board if isinstance(ws, WorkstreamNode) and not ws.has_something_to_land
+        ]:
             for workstream in empty:
                 self._complete(workstream, None)
             return True
-        if not self._orders.leave.may_test:
+        if not self.holds_target:
+            self._wait_for_others(on_board)
+        elif is_finishing:
+            self._finish_for_others(on_board)
+        elif not self._orders.leave.may_test:
             return False
-        if self._head is None:
+        elif self._head is None:
             self._look(on_board)
         elif on_board or self._car is not None:
             return self._go_on(on_board) or self._turn.has_follow_ups
@@ -279,7 +327,7 @@ class LandingQueue:
             self._rest()
         return False
 
-    def _go_on(self, on_board: Sequence[WorkstreamNode]) -> bool:
+    def _go_on(self, on_board: Sequence[Member]) -> bool:
         """Take the steps of the train; return whether a workstream was refused."""
         self._try_again()
         members = self._to_plan(on_board)
@@ -293,23 +341,50 @@ class LandingQueue:
             if not self._follow(plan):
                 return False
 
-    def _to_plan(self, on_board: Sequence[WorkstreamNode]) -> Sequence[WorkstreamNode]:
+    def _to_plan(self, on_board: Sequence[Member]) -> Sequence[Member]:
         """Return those on board that the planner is told of: not those that are to be merged alone first."""
-        return [workstream for workstream in on_board if workstream.id not in self._untried]
+        return [ws for ws in on_board if ws.id not in self._untried and ws.id not in self._found]
 
-    def _look(self, on_board: Sequence[WorkstreamNode]) -> None:
+    def _look(self, on_board: Sequence[Member]) -> None:
         """Read the target, if there is anything to land or to be found."""
-        meant = [ws for ws in self._turn.run.order if ws.intents and not ws.has_ended]
+        meant = self._meant()
         if on_board or meant:
-            self._is_looking = True
-            self._turn.speculate(LookAtTarget(meant=tuple(ws.landing_input() for ws in meant)))
+            self._look_for(meant)
+
+    def _look_for(self, meant: Sequence[Member]) -> None:
+        self._is_looking, self._looked_for = True, {workstream.id for workstream in meant}
+        inputs = tuple(workstream.landing_input() for workstream in meant)
+        self._turn.speculate(LookAtTarget(meant=inputs, is_held=self.holds_target))
+
+    def _meant(self) -> Sequence[Member]:
+        """Return the workstreams that were to land: of this run, and of others those in doubt."""
+        own = [ws for ws in self._turn.run.order if ws.intents and not ws.has_ended]
+        return [*(ws for ws in own if ws.id not in self._found), *self._passengers.in_doubt()]
+
+    def _wait_for_others(self, on_board: Sequence[Member]) -> None:
+        """Hand over what is on board; first find out what an earlier process of this run has landed."""
+        meant = [ws for ws in self._turn.run.order if ws.open_intent is not None and not ws.has_ended]
+        if unsure := [ws for ws in meant if not ws.is_offered and ws.id not in self._found]:
+            self._look_for(unsure)
+            return
+        own = [ws for ws in on_board if isinstance(ws, WorkstreamNode) and ws.id not in self._found]
+        self._hand_over.offer(own)
+
+    def _finish_for_others(self, on_board: Sequence[Member]) -> None:
+        """Land and refuse what is proven of other runs after the end of this one; begin nothing new."""
+        if self._head is not None and on_board:
+            while self._go_on(on_board):
+                on_board = self._board.look()
+        if self._car is None and self._build is None and not self._running and not self._is_looking:
+            for passenger in tuple(self._passengers.aboard.values()):
+                self._put_off(passenger)
 
     def _rest(self) -> None:
         """Stop what runs: there is nothing to land. The target may move before there is again."""
         self._stop(tuple(self._running))
         self._head = None
 
-    def _plan(self, on_board: Sequence[WorkstreamNode]) -> TrainPlan:
+    def _plan(self, on_board: Sequence[Member]) -> TrainPlan:
         risk = self._past.risk(refused=self._blamed, landed=self._landed)
         items = [self._item(ws, risk) for ws in (on_board[:1] if self._is_narrow else on_board)]
         state = TrainState(
@@ -331,19 +406,24 @@ class LandingQueue:
         known = max(rate, self._policy.flake_rate)
         return replace(self._policy, scouts=self._policy.scouts and not self._is_narrow, flake_rate=known)
 
-    def _item(self, workstream: WorkstreamNode, risk: float) -> TrainItem:
+    def _seconds_of(self, gates: tuple[str, ...]) -> float:
+        if gates not in self._seconds:
+            self._seconds[gates] = self._past.seconds_of(gates)
+        return self._seconds[gates]
+
+    def _item(self, workstream: Member, risk: float) -> TrainItem:
         return TrainItem(
             id=_item(workstream),
             risk=risk if workstream.gates else 0.0,
-            seconds=self._seconds[workstream.gates],
+            seconds=self._seconds_of(workstream.gates),
             conflicts=frozenset(self._conflicts.get(_item(workstream), ())),
         )
 
-    def _suspect(self, members: Sequence[WorkstreamNode]) -> CandidateChain:
+    def _suspect(self, members: Sequence[Member]) -> CandidateChain:
         """Return the target's head with the first workstream on it, the only one that may be refused."""
         return self._facts.root.then(_item(members[0]))
 
-    def _has_open_question(self, plan: TrainPlan, members: Sequence[WorkstreamNode]) -> bool:
+    def _has_open_question(self, plan: TrainPlan, members: Sequence[Member]) -> bool:
         """Return whether the target's own answers, which are about to decide, are those of other gates."""
         if plan.blame is None and plan.pause is None:
             return False
@@ -353,7 +433,7 @@ class LandingQueue:
         since = suspect.first_failure if self._policy.confirms else float("-inf")
         return self._answers.is_base_open(suspect, since=since)
 
-    def _refuse(self, plan: TrainPlan, members: Sequence[WorkstreamNode]) -> bool:
+    def _refuse(self, plan: TrainPlan, members: Sequence[Member]) -> bool:
         """Fail the workstream that is to blame, or the first one while no workstream can be proven."""
         if plan.blame is None and plan.pause is None:
             return False
@@ -369,7 +449,7 @@ class LandingQueue:
         self._fail(workstream, reason, blames=blames)
         return True
 
-    def _attach(self, workstream: WorkstreamNode, suspect: CandidateChain) -> None:
+    def _attach(self, workstream: Member, suspect: CandidateChain) -> None:
         """Record what gates said of a workstream that is refused, and of the target without it."""
         candidate = self._chains.known(suspect)
         if candidate is None:
@@ -383,7 +463,7 @@ class LandingQueue:
         """Start what a plan wants; return whether the plan is another now, because facts were added."""
         if plan.land and self._car is None and self._orders.leave.may_land:
             self._prepare(plan.land)
-        if self._board.is_filling:
+        if self._board.is_filling or self._turn.is_over:
             return False
         passed = [self._start(wanted) for wanted in plan.start]
         return any(passed)
@@ -497,8 +577,11 @@ class LandingQueue:
 
     # -- chains ----------------------------------------------------------------------------------------------
 
-    def _members(self, path: Sequence[CandidateChain]) -> list[WorkstreamNode]:
-        return [self._turn.workstreams[_id_of(chain.item)] for chain in path]
+    def _members(self, path: Sequence[CandidateChain]) -> list[Member]:
+        return [self._member(_id_of(chain.item)) for chain in path]
+
+    def _member(self, workstream_id: WorkstreamId) -> Member:
+        return self._turn.workstreams.get(workstream_id) or self._passengers.known[workstream_id]
 
     def _built(self, path: Sequence[CandidateChain]) -> list[Candidate] | None:
         """Return the candidates of a chain; None while some are being built."""
@@ -518,6 +601,7 @@ class LandingQueue:
         links = [
             ChainLink(
                 input=member.landing_input(),
+                style=self._style_of(member),
                 is_sealed=self._is_sealed_before(member),
                 made=self._chains.known(chain),
             )
@@ -532,7 +616,10 @@ class LandingQueue:
             )
         )
 
-    def _is_sealed_before(self, workstream: WorkstreamNode) -> bool:
+    def _style_of(self, workstream: Member) -> LandingStyle:
+        return workstream.style if isinstance(workstream, Passenger) else self._turn.run.plan.landing
+
+    def _is_sealed_before(self, workstream: Member) -> bool:
         """Return whether its commit is sealed before it is judged: gates look at it, or none judges it."""
         return self._seals_before_gates or not workstream.gates
 
@@ -553,14 +640,14 @@ class LandingQueue:
 
     def _not_built(self, refused: LinkRefused) -> None:
         """Fail a workstream that cannot be merged onto the target; hold one that conflicts with another."""
-        workstream = self._turn.workstreams[refused.workstream]
+        workstream = self._member(refused.workstream)
         if workstream.has_ended:
             return
         is_fault = refused.reason.code in FAULTS
         if refused.behind is None or is_fault:
             self._fail(workstream, stated(refused.reason, workstream.name), blames=not is_fault)
         else:
-            behind = self._turn.workstreams[refused.behind]
+            behind = self._member(refused.behind)
             self._conflicts.setdefault(_item(workstream), set()).add(_item(behind))
 
     # -- landing ---------------------------------------------------------------------------------------------
@@ -595,7 +682,7 @@ class LandingQueue:
             )
         )
 
-    def _attach_proof(self, proven: CandidateChain, members: Sequence[WorkstreamNode]) -> None:
+    def _attach_proof(self, proven: CandidateChain, members: Sequence[Member]) -> None:
         """Record what gates said of a chain that proves all before it, for workstreams that are to land."""
         candidate = self._chains.known(proven)
         if candidate is not None:
@@ -629,6 +716,7 @@ class LandingQueue:
         car.intents = [
             LandingIntent(
                 id=intent_id,
+                run=member.run,
                 workstream=member.id,
                 old=candidate.onto.commit,
                 new=candidate.tip.commit,
@@ -637,8 +725,11 @@ class LandingQueue:
             for intent_id, member, candidate in zip(ids, car.members, car.candidates, strict=True)
         ]
         for member, intent in zip(car.members, car.intents, strict=True):
-            self._lanes.settle_all(member)
             self._abandon_intent(member)
+            if isinstance(member, WorkstreamNode):
+                self._lanes.settle_all(member)
+            else:
+                self._turn.decision.queue.append(Taking(workstream=member.id))
             member.intents.append(intent)
             member.open_intent = intent.id
         self._turn.decision.intents += car.intents
@@ -668,7 +759,7 @@ class LandingQueue:
         self._answers.forget_others(car.chain)
         self._landed += len(car.members)
         self._is_narrow = False
-        if not self._has_one_set_of_gates:
+        if len(self._gates) > 1:
             self._forget_answers_not_asked(car.chain)
 
     def _note_untried(self, car: LandingCar) -> None:
@@ -676,7 +767,7 @@ class LandingQueue:
         landed = {_item(member) for member in car.members}
         for item, others in self._conflicts.items():
             if landed & others:
-                self._untried[_id_of(item)] = self._turn.workstreams[_id_of(item)]
+                self._untried[_id_of(item)] = self._member(_id_of(item))
 
     def _forget_answers_not_asked(self, root: CandidateChain) -> None:
         """Forget what gates said of chains that only workstreams on the target had asked them for."""
@@ -707,7 +798,7 @@ class LandingQueue:
         """Drain the run, because a checkout of the target cannot follow."""
         car = self._take_car(event.car)
         if car is not None and (left := self._left_of(car)):
-            self._turn.drain.obstruct(left[0], event.obstacle)
+            self._turn.drain.obstruct(left[0].id, left[0].name, event.obstacle)
 
     def failed(self, event: LandingFailed) -> None:
         """Fail a workstream that the target cannot move to, without blame; of several, try one alone."""
@@ -726,23 +817,131 @@ class LandingQueue:
         """Complete what the target holds already, and begin from its head."""
         if not self._is_looking:
             return
-        self._is_looking, self._head = False, event.head
-        if event.head.commit != self._turn.run.tip.commit:
-            self._company.forget()
+        self._is_looking = False
         self.changed()
-        self._facts.root = CandidateChain()
         for found in sorted(event.found, key=lambda each: each.intent):  # in the order of their commits
             self._find(found)
-        for workstream in self._turn.run.order:
-            if workstream.open_intent is not None and not self._apply_deferred_requests(workstream):
-                self._abandon_intent(workstream)
+        if self._looks_again:
+            self._looks_again = False
+            return
+        if self.holds_target:
+            self._begin_from(event.head)
+        for member in [self._member(each) for each in sorted(self._looked_for - self._found.keys())]:
+            if member.open_intent is not None and not self._apply_deferred_requests(member):
+                self._abandon_intent(member)
+            if isinstance(member, Passenger):
+                self._passengers.drop_if_not_aboard(member)
+
+    def _begin_from(self, head: Tip) -> None:
+        self._head = head
+        if head.commit != self._turn.run.tip.commit:
+            self._company.forget()
+        self._facts.root = CandidateChain()
 
     def _find(self, found: FoundLanding) -> None:
-        workstream = self._turn.workstreams[found.workstream]
+        """Book what the target holds; of a workstream whose patches are not applied yet, once they are."""
+        workstream = self._member(found.workstream)
         intent = next((each for each in workstream.intents if each.id == found.intent), None)
-        if intent is not None and not workstream.has_ended:
+        if intent is None or workstream.has_ended:
+            return
+        if isinstance(workstream, WorkstreamNode):
             self._turn.run.tip = found.tip
+            if workstream.state is not WorkstreamState.VALIDATING:
+                self._found[workstream.id] = found
+                self._book_found(workstream)
+                return
+        self._book(workstream, intent, found.tip)
+
+    def _book_found(self, workstream: WorkstreamNode) -> None:
+        """Record that the target holds a workstream, as far as its tasks have come."""
+        if workstream.state is WorkstreamState.VALIDATING:
+            found = self._found.pop(workstream.id)
+            intent = next(each for each in workstream.intents if each.id == found.intent)
             self._book(workstream, intent, found.tip)
+        elif workstream.is_applied:
+            self._lanes.settle_all(workstream)
+
+    # -- several runs ----------------------------------------------------------------------------------------
+
+    def taken(self, event: TargetTaken) -> None:
+        """Land from now on; find out first what a process that is gone was about to land."""
+        self.holds_target, self._head = True, None
+        self._looks_again = self._is_looking
+        for item in event.landing:
+            own = self._turn.workstreams.get(item.id)
+            if own is None:
+                self._passengers.meet(Passenger(item))
+            elif not own.has_ended:
+                own.intents, own.open_intent = list(item.input.intents), item.input.open_intent
+        for workstream in self._hand_over.end():
+            if workstream.open_intent is None:
+                self._apply_deferred_requests(workstream)
+        self.changed()
+
+    def let_go(self, _: TargetLetGo) -> None:
+        """Hand over from now on what comes on board."""
+        self.holds_target, self._head = False, None
+        self.changed()
+
+    def queue_read(self, event: QueueRead) -> None:
+        """Take workstreams of other runs on board, and put those off that have left or are wanted back."""
+        if not self.holds_target:
+            return
+        waiting = self._passengers.unanswered(event.waiting)
+        for passenger in tuple(self._passengers.aboard.values()):
+            is_there = waiting.get(passenger.id) == passenger.item
+            if is_there or self._is_being_landed(passenger):
+                waiting.pop(passenger.id, None)
+            else:
+                self._put_off(passenger)
+        for wanted in event.wanted_back:
+            known = self._passengers.known.get(wanted)
+            if known is None or not self._is_being_landed(known):
+                self._answer(QueueAnswer(workstream=wanted, state=QueueItemState.RETURNED))
+        if self._turn.is_over or self._turn.drain.is_on:
+            return
+        for item in waiting.values():
+            passenger = Passenger(item)
+            self._passengers.board(passenger)
+            self._board.join(passenger)
+            self._gates.add(passenger.gates)
+            self.changed()
+
+    def answered(self, event: QueueAnswered) -> None:
+        """Draw the consequences of what the process said that holds the target."""
+        answer = event.answer
+        workstream = self._turn.workstreams[answer.workstream]
+        if not workstream.is_offered or self.holds_target:
+            return
+        self._hand_over.over(workstream)
+        self.changed()
+        workstream.intents = list(event.intents) or workstream.intents
+        if answer.state is QueueItemState.LANDED and workstream.intents:
+            workstream.open_intent = workstream.intents[-1].id  # the branch itself is asked
+        elif self._apply_deferred_requests(workstream):
+            return
+        elif answer.state is QueueItemState.REFUSED and self._is_done(workstream):
+            self._fail(workstream, stated(answer.reason, workstream.name), blames=answer.is_blamed)
+
+    def _is_done(self, workstream: WorkstreamNode) -> bool:
+        """Return whether it could land now; after a kill, its patches may have to be applied again first."""
+        return workstream.state is WorkstreamState.VALIDATING or workstream.is_applied
+
+    def _answer(self, answer: QueueAnswer) -> None:
+        self._turn.decision.queue.append(answer)
+
+    def _put_off(self, passenger: Passenger) -> None:
+        """Remove a workstream of another run from the board; it waits for the next holder of the target."""
+        self._facts.left(_item(passenger))
+        self._answers.forget_last(_item(passenger))
+        self._passengers.part(passenger)
+        self._leave(passenger)
+
+    def _is_being_landed(self, passenger: Passenger) -> bool:
+        return passenger.open_intent is not None or self._is_in_car(passenger)
+
+    def _is_in_car(self, workstream: Member) -> bool:
+        return self._car is not None and any(member is workstream for member in self._car.members)
 
     # -- steps -----------------------------------------------------------------------------------------------
 
@@ -757,13 +956,13 @@ class LandingQueue:
             self.changed()
         return car
 
-    def _left_of(self, car: LandingCar) -> Sequence[WorkstreamNode]:
+    def _left_of(self, car: LandingCar) -> Sequence[Member]:
         """Apply what was requested about the members of a car that has not landed; return those left."""
         for member in car.members:
             self._apply_deferred_requests(member)
         return [member for member in car.members if not member.has_ended]
 
-    def _apply_deferred_requests(self, workstream: WorkstreamNode) -> bool:
+    def _apply_deferred_requests(self, workstream: Member) -> bool:
         """Apply cancels and overrides deferred while a landing was in doubt. Return whether they ended it."""
         deferred = self._deferred.pop(workstream.id, [])
         if deferred:
@@ -772,13 +971,21 @@ class LandingQueue:
             self._apply(request)
         return workstream.has_ended
 
-    def _abandon_intent(self, workstream: WorkstreamNode) -> None:
-        if workstream.open_intent is not None:
-            self._turn.decision.intents_abandoned.append(workstream.open_intent)
-            workstream.open_intent = None
+    def _abandon_intent(self, workstream: Member) -> None:
+        if workstream.open_intent is None:
+            return
+        self._turn.decision.intents_abandoned.append(workstream.open_intent)
+        workstream.open_intent = None
+        if isinstance(workstream, Passenger):
+            self._answer(QueueAnswer(workstream=workstream.id, state=QueueItemState.WAITING))
 
-    def _book(self, workstream: WorkstreamNode, intent: LandingIntent, tip: Tip) -> None:
-        """Record that a workstream is on the target."""
+    def _book(self, workstream: Member, intent: LandingIntent, tip: Tip) -> None:
+        """Record that a workstream is on the target; of another run, its own process is told."""
+        if isinstance(workstream, Passenger):
+            self._answer(QueueAnswer(workstream=workstream.id, state=QueueItemState.LANDED))
+            self._passengers.part(workstream, is_answered=True)
+            self._leave(workstream)
+            return
         if workstream.open_intent == intent.id:
             self._turn.decision.intents_landed.append(intent.id)
             workstream.open_intent = None
@@ -797,7 +1004,7 @@ class LandingQueue:
         self._turn.move_workstream(workstream, step)
         self._turn.follow_up(workstream)
 
-    def _fail(self, workstream: WorkstreamNode, reason: Reason, *, blames: bool) -> None:
+    def _fail(self, workstream: Member, reason: Reason, *, blames: bool) -> None:
         """Fail a workstream whose merged result cannot land, and end its patches.
 
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
@@ -805,7 +1012,15 @@ class LandingQueue:
         One that is in a car is proven, and may be on the target already: nothing else that is found out fails
         it. It is asked again if the car comes back.
         """
-        if self._car is not None and workstream in self._car.members:
+        if self._is_in_car(workstream):
+            return
+        if isinstance(workstream, Passenger):
+            self._abandon_intent(workstream)
+            state = QueueItemState.REFUSED
+            self._answer(QueueAnswer(workstream=workstream.id, state=state, reason=reason, is_blamed=blames))
+            self._blamed += blames
+            self._put_off(workstream)
+            self._passengers.part(workstream, is_answered=True)
             return
         if workstream.defers_gates:
             self._refusals |= {_item(workstream): reason} if blames else {}
@@ -825,11 +1040,11 @@ class LandingQueue:
         self._turn.move_workstream(workstream, step, reason)
         self._turn.follow_up(workstream)
 
-    def _leave(self, workstream: WorkstreamNode) -> None:
+    def _leave(self, workstream: Member) -> None:
         """Forget a workstream that leaves the queue, as far as others are concerned by it."""
         self._foreign_moves = 0
         self._untried.pop(workstream.id, None)
-        if workstream.lane is not None:
+        if isinstance(workstream, Passenger) or workstream.lane is not None:
             item = _item(workstream)
             self._conflicts.pop(item, None)
             for others in self._conflicts.values():
@@ -838,7 +1053,7 @@ class LandingQueue:
         self.changed()
 
 
-def _item(workstream: WorkstreamNode) -> str:
+def _item(workstream: Member) -> str:
     """Return the identifier of what a workstream would land as: it is another when its patches are others."""
     return f"{workstream.id}@{workstream.tip_to_land().commit}"
 

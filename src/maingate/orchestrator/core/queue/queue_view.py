@@ -11,7 +11,7 @@ from statistics import median
 from typing import Final
 
 from maingate.ids import RunId, WorkstreamId
-from maingate.orchestrator.core.queue.board import LandingBoard
+from maingate.orchestrator.core.queue.board import LandingBoard, Member
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.train.chains import CandidateChain
 from maingate.orchestrator.train.expected_time import ExpectedItem, expected_times
@@ -143,7 +143,7 @@ class QueueFacts:
     conflicts: Mapping[str, Collection[str]]
     leave: QueueLeave
     landing: Collection[WorkstreamId]
-    item: Callable[[WorkstreamNode], str]
+    item: Callable[[Member], str]
     risk: float
     flake_rate: float
 
@@ -162,7 +162,6 @@ class QueueSight:
         workers: How many runs of gates may be under way at once.
         node: Returns a workstream.
         id_of: Returns the workstream of an item.
-        run_of: Returns the run of a workstream.
     """
 
     def __init__(
@@ -170,12 +169,11 @@ class QueueSight:
         *,
         record: TrainRecord,
         workers: int,
-        node: Callable[[WorkstreamId], WorkstreamNode],
+        node: Callable[[WorkstreamId], Member],
         id_of: Callable[[str], WorkstreamId],
-        run_of: Callable[[WorkstreamNode], RunId],
     ) -> None:
         self._record, self._workers = record, workers
-        self._node, self._id_of, self._run_of = node, id_of, run_of
+        self._node, self._id_of = node, id_of
         self._asked: dict[str, _AskedGates] = {}
         self._seconds: list[float] = []
 
@@ -200,9 +198,7 @@ class QueueSight:
         blocks = None if blocker is None or blocker.has_ended else self._behind(blocker.id, HeldFor.ORDER)
         members = [self._member(ws, standing, expected) for ws, expected in zip(on_board, times, strict=True)]
         members += [
-            QueueMember(
-                workstream=ws.id, name=ws.name, run=self._run_of(ws), state=MemberState.HELD, held=blocks
-            )
+            QueueMember(workstream=ws.id, name=ws.name, run=ws.run, state=MemberState.HELD, held=blocks)
             for ws in queue.board.held_up()
         ]
         return QueueView(
@@ -213,14 +209,12 @@ class QueueSight:
             leave=queue.leave,
         )
 
-    def _member(
-        self, workstream: WorkstreamNode, standing: "_Standing", expected: TimeSpread | None
-    ) -> QueueMember:
+    def _member(self, workstream: Member, standing: "_Standing", expected: TimeSpread | None) -> QueueMember:
         obstacle = standing.queue.held.get(workstream.id)
         return QueueMember(
             workstream=workstream.id,
             name=workstream.name,
-            run=self._run_of(workstream),
+            run=workstream.run,
             state=standing.of(workstream.id),
             held=None if obstacle is None else self._behind(obstacle, HeldFor.CONFLICT),
             expected=expected,
@@ -241,7 +235,7 @@ class QueueSight:
             gates=asked.gates,
         )
 
-    def _proven(self, queue: QueueFacts, on_board: Sequence[WorkstreamNode]) -> Collection[WorkstreamId]:
+    def _proven(self, queue: QueueFacts, on_board: Sequence[Member]) -> Collection[WorkstreamId]:
         """Return the workstreams up to the last place on which the gates passed."""
         proven: list[WorkstreamId] = []
         passed: list[WorkstreamId] = []
@@ -249,7 +243,7 @@ class QueueSight:
         for workstream in on_board:
             if workstream.id in queue.held:
                 continue
-            if workstream.lane is None:
+            if isinstance(workstream, WorkstreamNode) and workstream.lane is None:
                 break
             chain = chain.find(queue.item(workstream)) if chain is not None else None
             if chain is None:
@@ -271,7 +265,7 @@ class QueueSight:
     def _expected(
         self,
         queue: QueueFacts,
-        on_board: Sequence[WorkstreamNode],
+        on_board: Sequence[Member],
         since: Mapping[WorkstreamId, datetime],
         now: datetime,
     ) -> list[TimeSpread | None]:
