@@ -139,7 +139,7 @@ def test_a_gate_that_a_patch_is_to_mend_blames_what_leaves_it_red(
     landed = run(base, gate, {"src/a.txt": text})
     if text == "A\n":
         assert (landed.code("w/p0"), landed.patch_state("w/p0")) == ("gate_failed", "quarantined")
-        assert count(ran) == 2, "once, and once more to confirm it"
+        assert count(ran) == 4, "once, and three times more to confirm it: nothing is known of the gate"
     else:
         assert landed.state == "succeeded"
 
@@ -255,7 +255,7 @@ def test_a_timeout_is_tried_again_before_it_counts(base: GitRepo, tmp_path: Path
     ran = tmp_path / "ran"
     gate = {"run": f"echo x >> {ran}; exec sleep 600", "timeout": 0.5, "red_on_base": True}
     landed = run(base, gate, {"src/a.txt": "A\n"})
-    assert (landed.code("w/p0"), count(ran)) == ("gate_timeout", 2)
+    assert (landed.code("w/p0"), count(ran)) == ("gate_timeout", 4)
 
 
 def test_a_run_that_is_stopped_while_a_confirmation_waits_ends_and_goes_on(tmp_path: Path) -> None:

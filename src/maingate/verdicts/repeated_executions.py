@@ -150,8 +150,8 @@ class GateExecutions:
         """
         failures = lost = attempts = 0
         clashed = False
-        confirmations = 0 if once or subject.is_confirmed else int(self._confirm)
-        most = max(self._definitions[row.name].retries, confirmations)
+        confirmations = int(self._confirm) if subject.failures is None else max(subject.failures - 1, 0)
+        most = max(self._definitions[row.name].retries, 0 if once else confirmations)
         while True:
             end = await self._run_once(
                 subject,

@@ -68,7 +68,7 @@ class VerdictService:
         """
         key = self._keys.key(gate, tip.commit, tip.tree)
         answer = await self._join(key)
-        if answer is None or not (answer.passed or answer.is_sure):
+        if answer is None or not (answer.passed or (answer.is_sure and not subject.failures)):
             answer = await self._begin(key, self._find_out(subject, gate, tip, key, once=False))
         self._records.attach(subject, tip, answer, is_reused=answer.is_known)
         return answer

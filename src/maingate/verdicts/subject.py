@@ -13,7 +13,8 @@ class JudgedSubject:
         label: Its name for people, such as ``parser/drop-regex``.
         patch_id: None for a merged result.
         is_urgent: Whether its gates go before those of trees that are tested ahead.
-        is_confirmed: Whether a failure is sure by what is known already.
+        failures: How often a gate must fail before that is sure; where it is 0, a known failure is. None for
+            as often as the settings say.
         fails_fast: Whether its first failure ends all that is asked for it.
     """
 
@@ -21,5 +22,5 @@ class JudgedSubject:
     workstream_id: WorkstreamId
     patch_id: PatchId | None = None
     is_urgent: bool = False
-    is_confirmed: bool = False
+    failures: int | None = None
     fails_fast: bool = False

@@ -32,6 +32,7 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     TargetSeen,
 )
+from maingate.orchestrator.train.record import GatePast, TrainRecord
 from maingate.orchestrator.train.values import TrainPolicy
 from maingate.plan.choices import Proof
 from maingate.plan.model import Plan
@@ -65,6 +66,8 @@ class Queue(World):
     is_base_red: bool = False
     workers: int = 4
     proof: Proof = Proof.REF
+    confirms: bool = True
+    record: TrainRecord = field(default_factory=TrainRecord)
     runs: list[tuple[str, ...]] = field(default_factory=list)
     cars: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -75,7 +78,8 @@ class Queue(World):
             capacity=ROOM,
             window=3,
             gate_runs=self.workers,
-            train=TrainPolicy(proof=self.proof),
+            train=TrainPolicy(proof=self.proof, confirms=self.confirms),
+            record=self.record,
         )
         core = Core(picture_of(self.plan), limits)
         waiting = self.follow(core.begin())
@@ -418,11 +422,13 @@ class Deferred(Queue):
 
     bad_patches: set[str] = field(default_factory=set)
     judged: list[str] = field(default_factory=list)
+    failures: list[int | None] = field(default_factory=list)
 
     def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
         """Answer, and note which patches were judged by themselves."""
         if isinstance(effect, JudgePatch):
             self.judged.append(core.task(effect.task).label)
+            self.failures.append(effect.failures)
         return super().answer(core, effect)
 
     def is_red(self, tip: Tip, prefix: str = "") -> bool:
@@ -682,11 +688,45 @@ def test_once_failures_were_flakes_later_ones_are_confirmed_more_often(workers: 
     assert landed(queue.play()) == "abc"
 
 
-def test_failures_are_confirmed_once_where_no_flake_was_seen() -> None:
-    """The culprit costs no more than before: a run on the target, and its own failure twice."""
+@pytest.mark.parametrize(("passes", "failures"), [(0, 4), (1, 3), (50, 2)])
+def test_a_failure_is_confirmed_until_it_is_believed(passes: int, failures: int) -> None:
+    """The fourth one of a gate without a past, soon the third, and the second one after many passes."""
     queue = queue_of("a", red_sets=[{"a"}], workers=1)
+    queue.record = TrainRecord(gates={"unit": GatePast(passes=passes)})
     queue.play()
-    assert queue.runs == [("a",), ("a",), ()]
+    assert queue.runs == [*[("a",)] * failures, ()]
+
+
+def test_the_failure_of_a_patch_by_itself_counts_as_one_of_its_merged_result() -> None:
+    """One confirmation less is made of the merged result, and the patch must fail as often as lacks then."""
+    queue = deferred({"t1": {"patch": "x"}}, bad_patches={"b/t"}, workers=1)
+    core = queue.play()
+    assert (landed(core), queue.judged, queue.failures) == ("a", ["b/t"], [1])
+    assert sum("b" in names for names in queue.runs) == 2
+
+
+def test_one_that_passes_by_itself_is_refused_only_after_the_failures_that_lack() -> None:
+    """It comes back after two failures: a third one refuses it, and a pass lets it land."""
+    queue = patches_of("ab", red_sets=[{"a", "b"}], workers=2)
+    assert states(queue.play())["b"] == "gate_failed"
+    assert queue.runs.count(("b",)) + queue.runs.count(("a", "b")) >= 3
+    queue = patches_of("ab", workers=2, flakes=Counter({("a", "b"): 1, ("b",): 1}))
+    assert landed(queue.play()) == "ab"
+
+
+def test_the_only_patch_of_one_that_conflicts_is_not_judged() -> None:
+    """No gate has to tell which patch is to blame."""
+    queue = deferred({"t1": {"patch": "x"}}, conflicting={("a", "b")})
+    core = queue.play()
+    assert (states(core), queue.judged) == ({"a": "landed", "b": "conflict"}, [])
+
+
+def test_failures_are_not_confirmed_where_the_settings_say_so() -> None:
+    """One failure is enough, whatever is known of the gate."""
+    queue = queue_of("a", red_sets=[{"a"}], workers=1, confirms=False)
+    core = queue.play()
+    assert states(core) == {"a": "gate_failed"}
+    assert queue.runs == [("a",), ()]
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,6 +1,6 @@
 """The queue as it is shown, and under orders of people: without git or gates."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,7 +46,7 @@ class Stepped(Queue):
             window=3,
             gate_runs=self.workers,
             train=TrainPolicy(proof=self.proof),
-            record=TrainRecord(gates={"unit": GATE}),
+            record=TrainRecord(gates={"unit": GATE, **self.record.gates}),
         )
         core = Core(picture_of(self.plan), limits, now=NOW)
         self.waiting = self.follow(core.begin(orders=orders))
@@ -191,7 +191,8 @@ def test_a_queue_that_is_paused_from_the_beginning_tests_nothing() -> None:
 
 def test_a_freeze_lets_tests_go_on() -> None:
     """All is known when the freeze is over: the rest lands, the culprit is refused, and no test is run."""
-    queue = stepped("abcd", red_sets=[{"b"}], workers=1)
+    record = TrainRecord(gates={"unit": replace(GATE, passes=50)})
+    queue = stepped("abcd", red_sets=[{"b"}], workers=1, record=record)
     core = queue.begun(FROZEN)
     queue.answer_all(core, JudgeChain)
     assert landed(core) == ""

@@ -143,7 +143,8 @@ class JudgePatch:
     """Run the task's gates on ``tip``, its patch applied to ``onto``, in a workstream that has a base.
 
     Args:
-        is_confirmed: Whether a failure needs no other run, because the merged result has failed so often.
+        failures: How often a gate must fail before that counts; where it is 0, known failures do. None for
+            as often as the settings say.
     """
 
     input: TaskInput
@@ -152,7 +153,7 @@ class JudgePatch:
     tip: Tip
     onto: Tip
     base: Tip
-    is_confirmed: bool = False
+    failures: int | None = None
 
     @property
     def task(self) -> TaskId:

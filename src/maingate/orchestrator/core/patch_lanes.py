@@ -147,19 +147,33 @@ class Lanes:
             about = {"first": first.id, "place": first.place + 1}
             self._turn.hold(workstream.id, HoldCode.PARTS, about)
 
-    def judge_each(self, workstream: WorkstreamNode, *, is_confirmed: bool = False) -> None:
+    def judge_each(self, workstream: WorkstreamNode, *, failures: int | None = None) -> None:
         """Judge each applied patch by itself from now on, where that was deferred.
 
         Args:
             workstream: The workstream.
-            is_confirmed: Whether their merged result has failed, confirmed, so that a failure needs no other.
+            failures: How often a gate must fail on one before that counts; None for as the settings say.
         """
         if workstream.defers_gates and workstream.lane is not None:
             workstream.defers_gates = False
-            is_only = len(workstream.lane.chain) == 1  # of several, a flake could name the wrong one
             for car in workstream.lane.chain:
                 if car.item.gates:
-                    self._judge(car, is_confirmed=is_confirmed and is_only)
+                    self._judge(car, failures=failures)
+
+    def refuse_only(self, workstream: WorkstreamNode, reason: Reason) -> bool:
+        """Refuse the only patch of a workstream, whose gates are deferred; return whether that could be done.
+
+        No gate has to tell which patch is to blame then. One that is not critical is judged all the same.
+        """
+        lane = workstream.lane
+        if not workstream.defers_gates or lane is None or len(lane.chain) != 1:
+            return False
+        front = lane.chain[0]
+        if not front.item.is_critical:
+            return False
+        front.judgement = Judgement(opinion=Opinion.FAILED, reason=reason)
+        self._decide_front(workstream, lane)
+        return True
 
     def settle_all(self, workstream: WorkstreamNode) -> None:
         """Settle all applied patches of a workstream: the gates have passed on its merged result."""
@@ -192,7 +206,7 @@ class Lanes:
         )
         return commit
 
-    def _judge(self, car: Car[TaskNode], *, is_confirmed: bool = False) -> None:
+    def _judge(self, car: Car[TaskNode], *, failures: int | None = None) -> None:
         task = car.item
         patch = task.patch.id if task.patch else None
         base = task.workstream.base or self._turn.run.base
@@ -204,7 +218,7 @@ class Lanes:
                 tip=car.tip,
                 onto=car.onto,
                 base=base,
-                is_confirmed=is_confirmed,
+                failures=failures,
             )
         )
 

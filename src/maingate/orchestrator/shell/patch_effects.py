@@ -183,7 +183,7 @@ class PatchEffects:
             label=task.label,
             workstream_id=task.workstream,
             patch_id=effect.patch,
-            is_confirmed=effect.is_confirmed,
+            failures=effect.failures,
         )
         self._unwanted.discard(effect.tip.commit)
         tip, onto = await self._seen(effect)

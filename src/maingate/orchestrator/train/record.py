@@ -16,6 +16,9 @@ _MOST_ENDED: Final = 100
 _ASSUMED_PASSES: Final = 20
 """Passes without a flake that are assumed of each gate, so that a single flake makes no rate of its own."""
 
+_MOST_EXECUTIONS: Final = 200
+"""Executions of a gate that a longer record counts for, so that a gate that flakes from now on is seen to."""
+
 _SECONDS: Final = 1.0
 """Expected time of a workstream where no gate has a time: all are alike."""
 
@@ -110,6 +113,13 @@ class TrainRecord:
             max(self.gates[name].slow - self.gates[name].seconds, 0.0) for name in names if name in self.gates
         ]
         return self.seconds_of(names) + math.hypot(*over)
+
+    def flakes_of(self, gate: str) -> tuple[float, float]:
+        """Return the flakes and the other passes of a gate; very many count for fewer of the same kind."""
+        past = self.gates.get(gate, _NO_PAST)
+        passes = max(past.passes - past.flakes, 0)
+        share = min(1.0, _MOST_EXECUTIONS / max(past.flakes + passes, 1))
+        return share * past.flakes, share * passes
 
     def flake_rate_of(self, gates: Iterable[str]) -> float:
         """Return the probability that any of some gates fails on a tree that is right."""

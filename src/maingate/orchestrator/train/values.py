@@ -71,6 +71,7 @@ class TrainPolicy:
         flake_rate: Probability that the gates fail on a tree that is right, as recorded.
         confirms: Whether failures are confirmed and bases asked again before an item is blamed.
         scouts: Whether items may be tested without those before them; not where each builds on the others.
+        asked_again: Confirmations of the next failure, where more is known than a flake rate.
     """
 
     proof: Proof = Proof.REF
@@ -78,11 +79,14 @@ class TrainPolicy:
     flake_rate: float = 0.0
     confirms: bool = True
     scouts: bool = True
+    asked_again: int | None = None
 
     @property
     def confirmations(self) -> int:
         """Runs, after a failure, that must fail too before it is believed."""
-        return confirmations(self.flake_rate) if self.confirms else 0
+        if not self.confirms:
+            return 0
+        return confirmations(self.flake_rate) if self.asked_again is None else self.asked_again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,11 +1,14 @@
 """Answers of gates about chains: the gates that a run has to ask, and what follows from what they said."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.decision import GateEvidence
 from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.built_chains import not_under
+from maingate.orchestrator.core.queue.flake_record import FlakeRecord
 from maingate.orchestrator.core.queue.gate_order import GateOrder
 from maingate.orchestrator.train.chains import CandidateChain
 from maingate.orchestrator.train.values import Purpose, WantedRun
@@ -19,10 +22,12 @@ class ChainAnswers:
     Args:
         plan: The plan, which has the gates.
         order: The order in which gates are asked.
+        flakes: Told of failures that later runs refute.
     """
 
-    def __init__(self, plan: Plan, order: GateOrder) -> None:
-        self._plan, self._order = plan, order
+    def __init__(self, plan: Plan, order: GateOrder, flakes: FlakeRecord) -> None:
+        self._plan, self._order, self._flakes = plan, order, flakes
+        self._failures_of: dict[CandidateChain, Counter[str]] = {}
         self._of: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._newest: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._ended: dict[CandidateChain, dict[str, float]] = {}
@@ -42,13 +47,31 @@ class ChainAnswers:
         failed = self._failures(chain)
         known = self._of.setdefault(chain, {})
         for answer in answers:
-            self._order.count(answer)
+            self._count(chain, answer)
             self._newest.setdefault(chain, {})[answer.gate] = answer
             self._ended.setdefault(chain, {})[answer.gate] = ended
             before = known.get(answer.gate)
             if answer.passed or before is None or not before.passed:
                 known[answer.gate] = answer
         return bool(failed) and all(known[gate].passed for gate in failed)
+
+    def _count(self, chain: CandidateChain, answer: GateAnswer) -> None:
+        self._order.count(answer)
+        if answer.is_known or answer.is_blocked:
+            return
+        failures = self._failures_of.setdefault(chain, Counter())
+        if answer.passed:
+            self._flakes.passed(answer.gate, failures=failures.pop(answer.gate, 0))
+        else:
+            failures[answer.gate] += 1
+
+    def vouch(self, chain: CandidateChain) -> None:
+        """Take the failures of the chains that a chain is made of to be flakes, because it has passed."""
+        before = chain.before
+        while before is not None:
+            for gate, failures in self._failures_of.pop(before, Counter()).items():
+                self._flakes.refuted(gate, failures=failures)
+            before = before.before
 
     def _failures(self, chain: CandidateChain) -> Collection[str]:
         """Return the gates that ran on a chain and failed, and never passed."""
@@ -136,15 +159,19 @@ class ChainAnswers:
 
     def forget_others(self, root: CandidateChain) -> None:
         """Forget the answers about chains that do not begin at a root."""
-        for answers in (self._of, self._newest, self._ended):
+        for answers in self._all:
             for chain in not_under(root, answers):
                 del answers[chain]
 
     def forget_last(self, item: str) -> None:
         """Forget the answers about chains that end with an item, which has left."""
         for chain in [chain for chain in self._of if chain.item == item]:
-            for answers in (self._of, self._newest, self._ended):
+            for answers in self._all:
                 answers.pop(chain, None)
+
+    @property
+    def _all(self) -> Sequence[dict[CandidateChain, Any]]:
+        return self._of, self._newest, self._ended, self._failures_of
 
     def keep(self, chain: CandidateChain, gates: Collection[str]) -> None:
         """Forget what other gates said of a chain."""

@@ -56,6 +56,7 @@ from maingate.orchestrator.core.queue.board import LandingBoard, Member
 from maingate.orchestrator.core.queue.built_chains import BuiltChains, path_of
 from maingate.orchestrator.core.queue.chain_answers import ChainAnswers
 from maingate.orchestrator.core.queue.company import Company
+from maingate.orchestrator.core.queue.doubts import Doubts
 from maingate.orchestrator.core.queue.flake_record import FlakeRecord
 from maingate.orchestrator.core.queue.gate_order import GateOrder
 from maingate.orchestrator.core.queue.hand_over import HandOver
@@ -155,11 +156,9 @@ class LandingQueue:
         self._seconds = {each: record.seconds_of(each) for each in self._gates}
         self._board = LandingBoard(turn.run, approvals)
         self._facts, self._chains = TrainFacts(), BuiltChains()
-        self._answers, self._company = (
-            ChainAnswers(turn.run.plan, GateOrder(turn.run.plan, record)),
-            Company(),
-        )
-        self._flakes = FlakeRecord()
+        self._flakes = FlakeRecord(record)
+        self._answers = ChainAnswers(turn.run.plan, GateOrder(turn.run.plan, record), self._flakes)
+        self._doubts, self._company = Doubts(self._flakes), Company()
         self._sight = QueueSight(record=record, workers=workers, node=self._member, id_of=_id_of)
         self._seals_before_gates = any(gate.needs_commit for gate in turn.run.plan.gates.values())
         self._hand_over = HandOver(turn, self._board)
@@ -245,7 +244,7 @@ class LandingQueue:
             landing=[member.id for member in self._car.members] if self._car is not None else (),
             item=_item,
             risk=self._past.risk(refused=self._blamed, landed=self._landed),
-            flake_rate=self._policy_now().flake_rate,
+            flake_rate=self._flake_rate,
         )
         return self._sight.look(facts, now)
 
@@ -266,7 +265,7 @@ class LandingQueue:
             self._book_found(workstream)
             return
         reason = self._refusals.pop(_item(workstream), None) if workstream.lane is not None else None
-        if reason is not None:
+        if reason is not None and not self._doubts.are_open(_item(workstream)):
             self._fail(workstream, reason, blames=True)
             return
         self._board.put(workstream, self._turn.now)
@@ -392,7 +391,7 @@ class LandingQueue:
             items=items,
             running=self._running,
             workers=1 if self._is_narrow else self._workers,
-            policy=self._policy_now(),
+            policy=self._policy_now(on_board),
         )
         plan = plan_train(state)
         self._held = {_id_of(one): _id_of(other) for one, other in plan.hold.items()}
@@ -400,11 +399,19 @@ class LandingQueue:
         self._running |= plan.keep
         return plan
 
-    def _policy_now(self) -> TrainPolicy:
+    def _policy_now(self, members: Sequence[Member]) -> TrainPolicy:
         """Return the policy with the flakes that were seen, where failures are confirmed at all."""
-        rate = self._flakes.rate if self._policy.confirms else 0.0
-        known = max(rate, self._policy.flake_rate)
-        return replace(self._policy, scouts=self._policy.scouts and not self._is_narrow, flake_rate=known)
+        policy = replace(self._policy, scouts=self._policy.scouts and not self._is_narrow)
+        if not policy.confirms or not members:
+            return policy
+        suspect = self._suspect(members)
+        again = self._doubts.confirmations(suspect, members[0], self._answers.failed_on(suspect))
+        return replace(policy, flake_rate=self._flake_rate, asked_again=again)
+
+    @property
+    def _flake_rate(self) -> float:
+        """The probability that gates fail on a tree that is right, on record or seen in this run."""
+        return max(self._flakes.rate if self._policy.confirms else 0.0, self._policy.flake_rate)
 
     def _seconds_of(self, gates: tuple[str, ...]) -> float:
         if gates not in self._seconds:
@@ -443,10 +450,11 @@ class LandingQueue:
         judgement = self._answers.judgement(suspect, label=_label([workstream.name]), base=base)
         reason = stated(judgement.reason, workstream.name)
         blames = judgement.opinion is Opinion.FAILED
-        if blames and (workstream.defers_gates or self._company.is_sound_alone(suspect.item)):
+        is_sound_alone = self._company.is_sound_alone(suspect.item)
+        if blames and (workstream.defers_gates or is_sound_alone or self._doubts.has_come_back(suspect.item)):
             reason = self._company.explained(reason, suspect.item)
         self._attach(workstream, suspect)
-        self._fail(workstream, reason, blames=blames)
+        self._fail(workstream, reason, blames=blames, suspect=suspect if blames else None)
         return True
 
     def _attach(self, workstream: Member, suspect: CandidateChain) -> None:
@@ -536,8 +544,8 @@ class LandingQueue:
                 return  # gates that were given up because of another's failure are to be asked still
         passed = self._is_sound(chain, answers) if is_base else has_passed
         run = ChainRun(id=event.run, passed=passed, started=event.started, ended=event.ended)
-        if passed:
-            self._flakes.record(failures=chain.failures if chain.has_failed else 0)
+        if passed and not is_base:
+            self._answers.vouch(chain)
         self._facts.record(wanted, run)
         if not is_base:
             self._company.record(chain.items(), passed=passed)
@@ -645,7 +653,13 @@ class LandingQueue:
             return
         is_fault = refused.reason.code in FAULTS
         if refused.behind is None or is_fault:
-            self._fail(workstream, stated(refused.reason, workstream.name), blames=not is_fault)
+            reason = stated(refused.reason, workstream.name)
+            if (
+                is_fault
+                or isinstance(workstream, Passenger)
+                or not self._lanes.refuse_only(workstream, reason)
+            ):
+                self._fail(workstream, reason, blames=not is_fault)
         else:
             behind = self._member(refused.behind)
             self._conflicts.setdefault(_item(workstream), set()).add(_item(behind))
@@ -1004,7 +1018,14 @@ class LandingQueue:
         self._turn.move_workstream(workstream, step)
         self._turn.follow_up(workstream)
 
-    def _fail(self, workstream: Member, reason: Reason, *, blames: bool) -> None:
+    def _fail(
+        self,
+        workstream: Member,
+        reason: Reason,
+        *,
+        blames: bool,
+        suspect: CandidateChain | None = None,
+    ) -> None:
         """Fail a workstream whose merged result cannot land, and end its patches.
 
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
@@ -1025,7 +1046,7 @@ class LandingQueue:
         if workstream.defers_gates:
             self._refusals |= {_item(workstream): reason} if blames else {}
             self._untried.pop(workstream.id, None)
-            self._lanes.judge_each(workstream, is_confirmed=blames)
+            self._lanes.judge_each(workstream, failures=self._failures_wanted(workstream, suspect))
             self.changed()
             return
         self._abandon_intent(workstream)
@@ -1040,12 +1061,19 @@ class LandingQueue:
         self._turn.move_workstream(workstream, step, reason)
         self._turn.follow_up(workstream)
 
+    def _failures_wanted(self, workstream: Member, suspect: CandidateChain | None) -> int | None:
+        """Return how often each patch of a refused workstream must fail, as far as gates refused it."""
+        if suspect is None or not self._policy.confirms:
+            return None
+        return self._doubts.refuse(suspect, workstream, self._answers.failed_on(suspect))
+
     def _leave(self, workstream: Member) -> None:
         """Forget a workstream that leaves the queue, as far as others are concerned by it."""
         self._foreign_moves = 0
         self._untried.pop(workstream.id, None)
         if isinstance(workstream, Passenger) or workstream.lane is not None:
             item = _item(workstream)
+            self._doubts.forget(item)
             self._conflicts.pop(item, None)
             for others in self._conflicts.values():
                 others.discard(item)

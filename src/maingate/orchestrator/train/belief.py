@@ -1,0 +1,31 @@
+"""The belief about a gate's flakes: how often a tree must fail before that is taken to be its fault."""
+
+from typing import Final
+
+from maingate.orchestrator.train.values import FALSE_BLAME, MOST_CONFIRMATIONS
+
+_FLAKES: Final = 0.5
+_PASSES: Final = 10.0
+"""Flakes and passes that are assumed of each gate before any was seen, the weights of a Beta distribution.
+
+They are few, so that what is seen soon counts for more: a gate that was never seen to flake is believed at
+its fourth failure at first, at its third once it has passed, and at its second after 17 passes.
+"""
+
+
+def failures_needed(*, flakes: float, passes: float) -> int:
+    """Return how many failures in a row are believed: by chance they are rarer than ``FALSE_BLAME``.
+
+    The probability is the mean over all flake rates, by what is known of the gate. One confirmation is always
+    made, and at most ``MOST_CONFIRMATIONS``.
+
+    Args:
+        flakes: Failures on trees that turned out to be right.
+        passes: Passes without a failure before them on the same tree.
+    """
+    bad, all_of = _FLAKES + flakes, _FLAKES + _PASSES + flakes + passes
+    chance, failures = 1.0, 0
+    while chance > FALSE_BLAME and failures <= MOST_CONFIRMATIONS:
+        chance *= (bad + failures) / (all_of + failures)
+        failures += 1
+    return max(failures, 2)
