@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from maingate.bootstrap import Maingate
 from support.command_line import Played, a_clean_environment, maingate
 from support.crashing import wait_until
 from support.factories import GitRepo
@@ -104,14 +105,19 @@ def test_only_reading_tools_are_offered_unless_writing_is_allowed(
 
     reading, is_error, said = conversation(program(folder, hermetic_environment), talk)
     assert set(reading) == {
-        *("status", "inbox", "why", "patch_show", "log_tail", "events", "land_dry_run"),
+        *("status", "inbox", "queue", "why", "patch_show", "log_tail", "events", "land_dry_run"),
     }
     assert set(reading.values()) == {True}
     assert is_error
     assert "cancel" in said
     assert conversation(server_of(folder), _names) == reading
     writing = conversation(server_of(folder, may_write=True), _names)
-    assert {name for name, only_reads in writing.items() if not only_reads} == {"land", "run_plan", "cancel"}
+    assert {name for name, only_reads in writing.items() if not only_reads} == {
+        "land",
+        "run_plan",
+        "cancel",
+        "queue_order",
+    }
 
 
 def test_status_is_the_report(played: Played) -> None:
@@ -143,6 +149,30 @@ def test_events_are_queried_by_the_language_of_the_command_line(played: Played) 
     is_error, said = called(played.stage.repository, "events", query="colour:red")
     assert is_error
     assert "colour" in said
+
+
+def test_the_queue_is_read_and_ordered(repo: GitRepo) -> None:
+    """Orders are on record with their reason; the queue is that of the command line."""
+    repo.commit({"a": "1"})
+    with Maingate.open(repo.path):
+        pass
+
+    async def talk(client: "Client") -> Any:
+        paused = await answer_of(client, "queue_order", order="pause", about="main", reason="release")
+        again = await answer_of(client, "queue_order", order="pause", about="main", reason="release")
+        seen = await answer_of(client, "queue")
+        resumed = await answer_of(client, "queue_order", order="resume", about="main", reason="done")
+        unknown = await answer_of(client, "queue_order", order="promote", about="x", reason="hot")
+        return paused, again, seen, resumed, unknown
+
+    paused, again, seen, resumed, unknown = conversation(server_of(repo.path, may_write=True), talk)
+    assert not paused[0]
+    assert [(each["order"], each["reason"]) for each in paused[1]["orders"]] == [("pause", "release")]
+    assert again[0]
+    assert "is paused already" in again[1]
+    assert seen[1]["orders"] == paused[1]["orders"]
+    assert (resumed[0], resumed[1]["orders"]) == (False, [])
+    assert unknown[0]
 
 
 def test_errors_say_what_to_do_next(tmp_path: Path, repo: GitRepo) -> None:

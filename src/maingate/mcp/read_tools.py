@@ -43,6 +43,7 @@ class ReadingTools:
         return [
             self.status,
             self.inbox,
+            self.queue,
             self.why,
             self.patch_show,
             self.log_tail,
@@ -64,6 +65,18 @@ class ReadingTools:
 
         with opened(self._start) as maingate:
             return plain({"items": [asdict(item) for item in inbox(maingate.context)]})
+
+    def queue(
+        self,
+        target: Annotated[
+            str | None, Field(description="A branch. Default: that of unfinished runs, else the checked-out.")
+        ] = None,
+    ) -> Json:
+        """Return the queue of a branch: workstreams on board, tests, holds, orders, and expected times."""
+        from maingate.queries.queues.queue_report import queue_report, queue_target  # noqa: PLC0415
+
+        with opened(self._start) as maingate:
+            return plain(queue_report(maingate.context, queue_target(maingate.context, target)))
 
     def why(self, what: Name) -> Json:
         """Return why a run, workstream, task, patch or gate is where it is, and what ends its wait."""

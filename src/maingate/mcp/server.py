@@ -17,7 +17,7 @@ _INSTRUCTIONS: Final = (
     "output. `land_dry_run` says whether finished work conflicts with its target. "
 )
 _READ_ONLY: Final = "Nothing can be changed here; a person may start this server with --allow-write."
-_WRITING: Final = "`land`, `run_plan` and `cancel` change the repository."
+_WRITING: Final = "`land`, `run_plan`, `cancel` and `queue_order` change the repository."
 
 
 def create_server(start: Path, *, operator: str, may_write: bool) -> MCPServer:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
+from maingate.bootstrap import Maingate
+from maingate.mcp.json_values import plain
 from maingate.mcp.landing import Diff, Into, Work, landed
 from maingate.mcp.own_commands import started
 from maingate.mcp.read_tools import Name, opened
@@ -36,7 +38,7 @@ class ActingTools:
 
     def all(self) -> list[Callable[..., Json]]:
         """Return the tools, each with the description that agents see."""
-        return [self.land, self.run_plan, self.cancel]
+        return [self.land, self.run_plan, self.cancel, self.queue_order]
 
     def land(
         self,
@@ -82,6 +84,48 @@ class ActingTools:
         with opened(self._start) as maingate:
             found = find_entity(maingate.context, what, kinds=["run", "workstream", "task"])
             answer = maingate.operator.cancel(found.id, message=reason, operator=self._operator)
+        return {"id": found.id, "name": found.name, "answer": answer}
+
+    def queue_order(
+        self,
+        order: Annotated[
+            Literal["pause", "drain", "resume", "promote", "demote", "remove"],
+            Field(description="About a branch: pause, drain, resume. About a workstream: the others."),
+        ],
+        about: Annotated[str, Field(description="The branch, or the workstream by its id or name.")],
+        reason: Annotated[str, Field(min_length=1)],
+    ) -> Json:
+        """Order that the queue of a branch pauses, drains or goes on, or that a workstream changes its place.
+
+        Returns the queue, or the answer about the workstream. The reason is recorded.
+        """
+        with opened(self._start) as maingate:
+            if order in {"pause", "drain", "resume"}:
+                return self._order_target(maingate, order, about, reason)
+            return self._order_workstream(maingate, order, about, reason)
+
+    def _order_target(self, maingate: Maingate, order: str, branch: str, reason: str) -> Json:
+        from maingate.queries.queues.queue_report import queue_report, queue_target  # noqa: PLC0415
+        from maingate.state.queue_control import QueueOrder  # noqa: PLC0415
+
+        orders, ref = maingate.queue_orders, queue_target(maingate.context, branch)
+        if order == "resume":
+            orders.resume(ref, reason=reason, operator=self._operator)
+        else:
+            orders.order(QueueOrder(order), ref, reason=reason, operator=self._operator)
+        orders.await_obedience(ref)
+        return plain(queue_report(maingate.context, ref))
+
+    def _order_workstream(self, maingate: Maingate, order: str, name: str, reason: str) -> Json:
+        from maingate.queries.names import find_entity  # noqa: PLC0415
+
+        orders, by = maingate.queue_orders, self._operator
+        found = find_entity(maingate.context, name, kinds=["workstream"])
+        if order == "remove":
+            answer = orders.remove(found.id, reason=reason, operator=by)
+        else:
+            orders.move("promote" if order == "promote" else "demote", found.id, reason=reason, operator=by)
+            answer = f"it comes {'first' if order == 'promote' else 'last'} in its queue"
         return {"id": found.id, "name": found.name, "answer": answer}
 
 
