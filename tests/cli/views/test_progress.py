@@ -12,6 +12,7 @@ from maingate.cli.views.progress_picture import picture
 from maingate.cli.views.run_watcher import ThreadedWatcher
 from maingate.ids import RunId
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
+from maingate.queries.runs.activity import Surroundings
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.run import RunState
 from maingate.state.workstream import WorkstreamState
@@ -136,6 +137,25 @@ def test_lines_tell_ends_and_troubles_with_their_reasons(capsys: pytest.CaptureF
         "workstream ws landed",
         "draining",
     ]
+
+
+def test_the_place_in_the_queue_gets_a_line_when_it_is_another() -> None:
+    """Not as time goes by; a run without a place gets none."""
+    member = {"place": 2, "id": "ws_1", "name": "ws", "run_id": "run_1", "state": "testing"}
+    queue = {
+        "orders": [],
+        "tests": [],
+        "on_board": [{**member, "held_by": None, "tests": [], "expected_seconds": {"p50": 9.0, "p90": 12.0}}],
+    }
+    seen = [{**queue, "on_board": []}, queue, queue]
+    out = io.StringIO()
+    lines = LineWatcher(Console(file=out), lambda: Surroundings(queue=seen.pop(0)))
+    lines.passed()
+    assert len(seen) == 3, "nothing is looked at before the run has begun"
+    lines.started(StillView(a_moment(a_workstream("ws"))))
+    for _ in range(3):
+        lines.passed()
+    assert out.getvalue().splitlines()[1:] == ["ws is at place 2 of 1, testing, lands in 9.0s - 12.0s"]
 
 
 @pytest.mark.parametrize(

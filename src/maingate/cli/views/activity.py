@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from maingate.cli.text import count, duration, safe
+from maingate.cli.views.queue import place_line
 from maingate.errors import MaingateError
 
 if TYPE_CHECKING:
@@ -70,12 +71,15 @@ class PacedReader:
         return self._last or Surroundings()
 
 
-def surroundings_lines(around: "Surroundings", *, rows: int, now: datetime | None = None) -> "Iterator[Text]":
+def surroundings_lines(
+    around: "Surroundings", *, rows: int, run_id: str = "", now: datetime | None = None
+) -> "Iterator[Text]":
     """Return the lines about a run's surroundings, at most so many, the most urgent first.
 
     Args:
         around: The surroundings.
         rows: Maximum number of lines.
+        run_id: The run, whose place in the queue is shown.
         now: The time; None for the present.
     """
     from rich.text import Text
@@ -83,6 +87,7 @@ def surroundings_lines(around: "Surroundings", *, rows: int, now: datetime | Non
     moment = now or datetime.now(UTC)
     lines = [
         *(Text(line, style="yellow") for line in _needs(around)),
+        *(Text(f"  ⇢ {line}", style="cyan") for line in [_place(around, run_id)] if line),
         *(Text(_job(job, moment)) for job in around.jobs[:MOST_JOBS]),
         *_more(len(around.jobs) - MOST_JOBS, "more at work"),
         *(Text(_wait(wait, moment), style="dim") for wait in around.waits[:MOST_WAITS]),
@@ -98,6 +103,10 @@ def _needs(around: "Surroundings") -> "Iterator[str]":
         yield f"  ! {safe(item.why)}: {safe(item.command)}"
     if len(around.needs) > MOST_NEEDS:
         yield f"  ! {len(around.needs) - MOST_NEEDS} more need you: maingate inbox"
+
+
+def _place(around: "Surroundings", run_id: str) -> str:
+    return "" if around.queue is None else place_line(around.queue, run_id)
 
 
 def _job(job: "WorkerJob", now: datetime) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from maingate.cli.output import STATE_STYLES, SYMBOLS, console
 from maingate.cli.text import count, reason_line, safe
 from maingate.cli.views.progress_picture import picture
+from maingate.cli.views.queue import place_line
 from maingate.cli.views.run_watcher import ThreadedWatcher
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 MOST_REASONS: Final = 50
 """Maximum number of reasons that are remembered as printed."""
+
+PLACE_SECONDS: Final = 2.0
+"""Seconds without news after which the place in the queue is looked at, where lines are printed."""
 
 REFRESH_PER_SECOND: Final = 10
 DRAWING_SHARE: Final = 20
@@ -50,20 +54,29 @@ def watcher(*, stderr: bool = False, around: "ReadSurroundings | None" = None) -
     """
     out = console(stderr=stderr)
     is_live = out.is_terminal and not out.is_dumb_terminal
-    return ThreadedWatcher(LiveWatcher(out, around) if is_live else LineWatcher(out))
+    if is_live:
+        return ThreadedWatcher(LiveWatcher(out, around))
+    return ThreadedWatcher(LineWatcher(out, around), pause=None if around is None else PLACE_SECONDS)
 
 
 class LineWatcher:
-    """Prints one line per piece of news."""
+    """Prints one line per piece of news, and one when the place of the run in the queue is another.
 
-    def __init__(self, out: "Console") -> None:
-        self._out = out
+    Args:
+        out: Where it prints.
+        around: Reads the surroundings of the run, which have its place; None without them.
+    """
+
+    def __init__(self, out: "Console", around: "ReadSurroundings | None" = None) -> None:
+        self._out, self._around = out, around
+        self._run_id, self._place = "", ""
         self._is_silent = False
         self._reasons: deque[str] = deque(maxlen=MOST_REASONS)
 
     def started(self, view: "ProgressView") -> None:
         """Print the run's name and size."""
         now = view.progress()
+        self._run_id = now.run_id
         many = f"{count(now.tasks_total, 'task')} in {count(len(now.workstreams), 'workstream')}"
         self._line(f"run {now.run_id}: {safe(now.name)}, {many}")
 
@@ -76,6 +89,16 @@ class LineWatcher:
     def notice(self, text: str) -> None:
         """Print the notice."""
         self._line(safe(text))
+
+    def passed(self) -> None:
+        """Print the place of the run in the queue, if it is another: a while has passed without news."""
+        queue = self._around().queue if self._around is not None and self._run_id else None
+        if queue is None:
+            return
+        place = place_line(queue, self._run_id, is_timed=False)
+        if place and place != self._place:
+            self._line(place_line(queue, self._run_id))
+        self._place = place
 
     def _without_repetition(self, one: "News") -> "News":
         """Return a reason, or nothing if the patch's line has already shown it."""
@@ -140,6 +163,9 @@ class LiveWatcher:
     def notice(self, text: str) -> None:
         """Show the notice in the picture."""
         self._notice = safe(text)
+
+    def passed(self) -> None:
+        """Do nothing: the picture is drawn anew all the time."""
 
     def _say(self, one: "News") -> None:
         from rich.text import Text

@@ -53,7 +53,7 @@ def picture(
         parts.append(_counts(now, around))
     parts.append(_workstreams(now.workstreams, most=rows))
     if around is not None:
-        parts += surroundings_lines(around, rows=below)
+        parts += surroundings_lines(around, rows=below, run_id=now.run_id)
     elif now.gates:
         parts.append(_gates(now.gates))
     if notice:

@@ -118,8 +118,14 @@ def band(expected: Json | None) -> str:
     return low if low == high else f"{low} - {high}"
 
 
-def place_line(report: Json, run_id: str) -> str:
-    """Return the line about the first workstream of a run on board; empty without one."""
+def place_line(report: Json, run_id: str, *, is_timed: bool = True) -> str:
+    """Return the line about the first workstream of a run on board; empty without one.
+
+    Args:
+        report: The queue.
+        run_id: The run.
+        is_timed: Whether it has the expected time, which changes all the time.
+    """
     mine: Sequence[Json] = [each for each in report["on_board"] if each["run_id"] == run_id]
     orders = [order for order in report["orders"] if order["in_force"]]
     told = []
@@ -133,6 +139,6 @@ def place_line(report: Json, run_id: str) -> str:
         told.append(f"{safe(short(first['name']))} is at place {first['place']} of {total}, {first['state']}")
         if why := why_text(first, report):
             told.append(safe(why))
-        if expected := band(first["expected_seconds"]):
+        if is_timed and (expected := band(first["expected_seconds"])):
             told.append(f"lands in {expected}")
     return ", ".join(told)

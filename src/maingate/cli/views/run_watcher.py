@@ -6,7 +6,7 @@ goes on meanwhile; all that was to be shown is shown, in order, when the reader 
 
 import threading
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ class RunWatcher(Protocol):
         """Handle a notice about the run as a whole."""
         ...
 
+    def passed(self) -> None:
+        """Handle that a while has passed without any of these."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -43,10 +47,11 @@ class ThreadedWatcher:
 
     Args:
         inner: The watcher that writes.
+        pause: The seconds after which it is told that there was nothing; None for never.
     """
 
-    def __init__(self, inner: RunWatcher) -> None:
-        self.inner = inner
+    def __init__(self, inner: RunWatcher, *, pause: float | None = None) -> None:
+        self.inner, self._pause = inner, pause
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="progress", daemon=True)
         self._failure: BaseException | None = None
@@ -62,6 +67,9 @@ class ThreadedWatcher:
     def notice(self, text: str) -> None:
         """Pass it on."""
         self._calls.put(partial(self.inner.notice, text))
+
+    def passed(self) -> None:
+        """Do nothing: this watcher knows by itself."""
 
     def __enter__(self) -> Self:
         """Begin to pass on."""
@@ -85,9 +93,16 @@ class ThreadedWatcher:
 
     def _work(self) -> None:
         """Make the calls until there are no more, or one fails."""
-        while (call := self._calls.get()) is not None:
+        while (call := self._next()) is not None:
             try:
                 call()
             except BaseException as failure:  # noqa: BLE001 - raised by the thread of the block, when that has ended
                 self._failure = failure
                 return
+
+    def _next(self) -> "Callable[[], None] | None":
+        """Wait for the next call; return one that says that there was none for a while."""
+        try:
+            return self._calls.get(timeout=self._pause)
+        except Empty:
+            return self.inner.passed

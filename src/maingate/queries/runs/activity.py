@@ -19,6 +19,7 @@ from maingate.db.sql.connection import Connection
 from maingate.ids import RunId
 from maingate.queries.inbox.open_matters import inbox
 from maingate.queries.inbox.values import InboxItem
+from maingate.queries.queues.queue_report import queue_report
 from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.explanation import Explanation
 from maingate.queries.waits.run_rows import RunRows, read_rows
@@ -77,12 +78,14 @@ class Surroundings:
         waits: Its waits, those of most entities first.
         needs: The open matters of the repository that need a person.
         retries: Number of attempts so far that were followed by another.
+        queue: The queue of its target, in the public JSON form; None where nothing is known of it.
     """
 
     jobs: Sequence[WorkerJob] = ()
     waits: Sequence[SharedWait] = ()
     needs: Sequence[InboxItem] = ()
     retries: int = 0
+    queue: Mapping[str, Any] | None = None
 
 
 def surroundings(context: RepositoryContext, run_id: RunId) -> Surroundings:
@@ -98,6 +101,7 @@ def surroundings(context: RepositoryContext, run_id: RunId) -> Surroundings:
         waits=_grouped(rows, waits),
         needs=inbox(context),
         retries=sum(task.retry_count + task.lost_count for task in rows.tasks),
+        queue=queue_report(context, run.target_ref),
     )
 
 
