@@ -81,6 +81,7 @@ PAGES: Final = {
     "patch": "/patches/{patch}",
     "workers": "/workers",
     "breakers": "/breakers",
+    "queues": "/queue/tally/main",
     "events": "/events",
     "charts": "/charts?since=1h",
     "login": "/login",
@@ -196,6 +197,34 @@ def test_each_decision_about_a_living_run_has_its_button(browser: Browser, tmp_p
             cancelled = [f"ada cancelled it: {reason}" for reason in ("nobody needs it", "too late")]
             for said in (*cancelled, "ada: done elsewhere", "ada: it hangs", "ada: it breaks the release"):
                 expect(shown.locator("table").first).to_contain_text(said)
+
+
+@pytest.mark.thorough
+def test_a_queue_is_watched_paused_and_resumed(browser: Browser, tmp_path: Path) -> None:
+    """The page shows what is tested together as it happens, and its forms give orders."""
+    yard, go = Yard.create(tmp_path), tmp_path / "go"
+    for name in ("x", "y"):
+        (tmp_path / "plan.x").mkdir(exist_ok=True)
+        (tmp_path / "plan.x" / f"{name}.patch").write_bytes(yard.repo.diff_of({f"{name}.txt": f"{name}\n"}))
+    streams = {name: {"tasks": {"t": {"patch": f"{name}.patch"}}} for name in ("x", "y")}
+    gates = {"unit": {"run": waiting_for(go), "on": ["landing"]}}
+    plan = yard.plan("x", gates=gates, workstreams=streams)
+    with served([yard.repo.path], is_hosting=True) as live:
+        live.site["repo"].admission.admit_for_server(load_plan(plan))
+        live.site.wake()
+        for shown in opened(browser, bypass_csp=True):
+            shown.goto(f"{live.url}/queues")
+            expect(shown.locator("tr[data-row]")).to_have_count(2)
+            expect(shown.locator("tr[data-row] .state").first).to_contain_text("testing")
+            expect(shown.locator("svg.train .test title").first).to_contain_text("unit, needed with")
+            assert faults(shown, {}) == []
+            decide(shown, shown.locator("#content"), "Pause", "release")
+            expect(shown.locator(".needs")).to_contain_text("Paused: no new test, no landing: release")
+            go.touch()
+            expect(shown.locator("tr[data-row] .state").last).to_contain_text("proven")
+            decide(shown, shown.locator("#content"), "Resume the queue", "released")
+            expect(shown.locator("tr[data-row]")).to_have_count(0)
+    assert yard.names_on("main") == {"x", "y"}
 
 
 STANDING: Final = {

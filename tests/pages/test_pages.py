@@ -22,6 +22,8 @@ def pages_of(played: Played) -> list[str]:
             "/",
             "/workers",
             "/breakers",
+            "/queues",
+            "/queue/tally/main",
             "/events",
             "/events?q=type:task+since:24h",
             "/events?q=by:state",
@@ -51,7 +53,9 @@ def test_each_page_is_whole_and_leads_somewhere(client: httpx.Client, played: Pl
     assert {link: status for link, status in statuses.items() if status != 200} == {}
 
 
-@pytest.mark.parametrize("name", ["index", "workers", "breakers", "events", "charts"])
+@pytest.mark.parametrize(
+    "name", ["index", "workers", "breakers", "queues", "queue/tally/main", "events", "charts"]
+)
 def test_each_page_is_there_as_json(client: httpx.Client, name: str) -> None:
     """It has the values that the page shows."""
     answer = client.get(f"/{name}.json")

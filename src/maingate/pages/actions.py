@@ -9,7 +9,15 @@ from pydantic import ValidationError
 
 from maingate.api.actions.idempotent_requests import Acting, Actor, Decision
 from maingate.api.answers.problems import HttpProblemError
-from maingate.api.endpoints import overrides, patches, rollbacks, runs, workforce, workstreams_and_tasks
+from maingate.api.endpoints import (
+    overrides,
+    patches,
+    queues,
+    rollbacks,
+    runs,
+    workforce,
+    workstreams_and_tasks,
+)
 from maingate.pages.page_request import page_router, redirected
 from maingate.pages.session import local
 from maingate.state.operator_rules import Override
@@ -79,6 +87,13 @@ def _trip_breaker(actor: Actor, fields: Fields) -> Awaitable[Response]:
     return workforce.trip(actor, fields.get("entity", ""), _reason(fields), fields.get("repo") or None)
 
 
+def _queue(order: Callable[[Actor, str, str, Decision], Awaitable[Response]]) -> Action:
+    def give(actor: Actor, fields: Fields) -> Awaitable[Response]:
+        return order(actor, fields.get("repo", ""), fields.get("entity", ""), _reason(fields))
+
+    return give
+
+
 def _overriding(action: Override) -> Action:
     def override(actor: Actor, fields: Fields) -> Awaitable[Response]:
         asked = overrides.OverrideRequest(
@@ -98,6 +113,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "rollback": _roll_back,
     "reset-tool": _reset_breaker,
     "pause-tool": _trip_breaker,
+    "pause-queue": _queue(queues.pause),
+    "drain-queue": _queue(queues.drain),
+    "resume-queue": _queue(queues.resume),
     **{each: _overriding(each) for each in get_args(Override)},
 }
 """The actions by the names that forms use."""

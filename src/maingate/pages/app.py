@@ -15,12 +15,13 @@ from maingate.pages.views import (
     front_page,
     ledger,
     patch,
+    queues,
     run,
     workers,
 )
 
 _ROOMS: Final = (
-    *(front_page, run, ledger, patch, workers, breakers, events, charts, entity_redirect),
+    *(front_page, run, queues, ledger, patch, workers, breakers, events, charts, entity_redirect),
     *(actions, session, assets),
 )
 

@@ -7,13 +7,14 @@ from maingate.events import KIND_WORDS
 
 TONES: Final[Mapping[str, str]] = {
     **dict.fromkeys(["succeeded", "completed", "committed", "passed", "verified", "closed"], "good"),
+    **dict.fromkeys(["proven", "landing"], "good"),
     **dict.fromkeys(
         ["failed", "quarantined", "apply_failed", "open", "unresponsive", "error", "critical"], "bad"
     ),
     **dict.fromkeys(
-        ["running", "executing", "validating", "applied", "busy", "initializing", "info"], "busy"
+        ["running", "executing", "validating", "applied", "busy", "initializing", "info", "testing"], "busy"
     ),
-    **dict.fromkeys(["retrying", "blocked", "half_open", "rolled_back", "warning", "flaky"], "warn"),
+    **dict.fromkeys(["retrying", "blocked", "half_open", "rolled_back", "warning", "flaky", "held"], "warn"),
 }
 """The tone of each state, in small letters; others are idle."""
 

@@ -164,6 +164,10 @@ function listen() {
   for (const address of events.split(" ").filter(Boolean)) new Listener(address, types.split(" "));
 }
 
+// -- what changes without an event: a queue is looked at again -----------------------------------------------
+
+setInterval(() => document.querySelector("main [data-again]") && refreshSoon(), 1000);
+
 // -- logs that grow ------------------------------------------------------------------------------------------
 
 function followLogs() {

@@ -66,6 +66,14 @@ def queue_target(context: RepositoryContext, name: str | None) -> str:
     return resolve_target(context.repository, name, opened_at=context.repository.git_dir).ref
 
 
+def queues_in_use(context: RepositoryContext) -> list[str]:
+    """Return the branches that unfinished runs are to land on, or whose queues are under orders."""
+    with context.database.read() as conn:
+        used = {run.target_ref for run in runs.unfinished(conn) if context.is_own(run)}
+        ordered = queue_controls.of_repository(conn, context.identity.id)
+    return sorted(used | {order.key.rpartition("#")[2] for order in ordered})
+
+
 def queue_report(context: RepositoryContext, ref: str) -> Json:
     """Return the queue of a target in the public JSON form.
 
