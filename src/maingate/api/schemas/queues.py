@@ -36,7 +36,7 @@ class ExpectedSeconds(BaseModel):
     p90: float
 
 
-class QueueItem(BaseModel):
+class BoardedWorkstream(BaseModel):
     """A workstream on board. ``expected_seconds`` is null where nothing is known."""
 
     place: int
@@ -93,7 +93,7 @@ class QueueReport(BaseModel):
     at: str
     runs: list[NamedWorkstream]
     orders: list[OrderItem]
-    on_board: list[QueueItem]
+    on_board: list[BoardedWorkstream]
     tests: list[RunningTest]
     blocked_by: QueueObstacle | None
     conflicts: list[list[NamedWorkstream]]
