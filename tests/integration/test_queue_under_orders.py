@@ -170,3 +170,33 @@ def test_a_frozen_queue_tests_and_lands_when_the_freeze_is_over(world: World) ->
     told(world, "queue", "freeze", "--for", "1s")
     assert run.ended() == 0
     assert landed(world) == ["a", "b", "c"]
+
+
+def test_workstreams_of_several_runs_are_shown_moved_and_removed_in_one_queue(world: World) -> None:
+    """Each command has its own answer; the process that holds the target obeys for the others."""
+    for name in "de":
+        world.repo.git("checkout", "-qb", name, "main")
+        world.repo.commit({f"{name}.txt": f"{name}\n"}, f"add {name}")
+    world.repo.git("checkout", "-q", "main")
+    gate = f"unit=until [ -e {world.folder}/go ]; do sleep 0.02; done"
+    first = world.start("land", "d", "--workers", "2", "--gate", gate)
+    wait_until(lambda: world.has_begun and on_board(world) == ["d"], "the first")
+    second = world.start("land", "e", "--workers", "2", "--gate", gate)
+    wait_until(lambda: on_board(world) == ["d", "e"], "the second")
+    seen = report(world)
+    assert len({each["run_id"] for each in seen["on_board"]}) == len(seen["runs"]) == 2
+    told(world, "queue", "promote", "e", "--reason", "hot")
+    wait_until(lambda: on_board(world) == ["e", "d"], "the promotion")
+    [d] = [each["id"] for each in seen["on_board"] if each["name"] == "d"]
+    told(world, "queue", "remove", d, "--reason", "wrong")
+    wait_until(lambda: on_board(world) == ["e"], "the removal")
+    let_go(world)
+    assert second.ended() == 0, second.said
+    assert first.ended() == 1, first.said
+    assert landed(world) == ["e"]
+    check_nothing_is_left(world)
+
+
+def on_board(world: World) -> list[str]:
+    """Return the names of the workstreams on board, in order."""
+    return [each["name"] for each in report(world)["on_board"]]

@@ -287,7 +287,8 @@ class RunOrchestrator:
 
     async def _publish_queue(self) -> None:
         """Publish what is on board, as the process that holds the target."""
-        if not self._is_only_asked and not self._core.is_over and self._core.holds_target:
+        is_at_rest = self._core.is_over and not self._core.serves_others
+        if not self._is_only_asked and not is_at_rest and self._core.holds_target:
             await self._queue.publish()
 
     async def _read_inbox(self) -> None:

@@ -36,6 +36,10 @@ SENTENCES: Final[dict[QueueOrder, str]] = {
 """The order in a word, for sentences."""
 
 
+ENDED_BY_PERSON: Final = frozenset({QueueOrder.PAUSE, QueueOrder.DRAIN})
+"""Orders that do not end by themselves."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class QueueControl:
     """An order about the queue of a target.

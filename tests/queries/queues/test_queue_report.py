@@ -12,7 +12,7 @@ from maingate.bootstrap import Maingate
 from maingate.db.dao import leases, queue_controls, queue_views, runs, workstreams
 from maingate.db.dao.queue_views import QueueViewRow
 from maingate.ids import LeaseHolder
-from maingate.landing.lease import LEASE_TIME, key_of
+from maingate.landing.lease import LEASE_TIME, hold_run, key_of
 from maingate.queries.queues.queue_report import places, queue_report, queue_target
 from maingate.state.queue_control import QueueControl, QueueOrder
 from maingate.state.workstream import WorkstreamState
@@ -186,6 +186,14 @@ def test_a_process_that_has_said_nothing_yet_has_nothing_on_board(stage: Stage) 
     stage.hold()
     found = stage.report()
     assert (found["alive"], found["on_board"], found["next_action"]["code"]) == (True, [], "wait")
+
+
+def test_a_run_whose_process_does_not_hold_the_target_is_at_work_too(stage: Stage) -> None:
+    """It has nothing to land yet, and the target is free: there is nothing to resume."""
+    with stage.maingate.database.write() as conn:
+        hold_run(conn, stage.run.id, holder=LeaseHolder(stage.run.id), now=stage.now)
+    found = stage.report()
+    assert (found["alive"], found["run_id"], found["next_action"]["code"]) == (True, None, "wait")
 
 
 def test_the_target_is_that_of_the_unfinished_runs_where_it_is_one(stage: Stage, repo: GitRepo) -> None:

@@ -25,7 +25,7 @@ from maingate.queries.inbox.values import (
 from maingate.queries.waits.not_running import Standstill
 from maingate.reasons import ReasonCode
 from maingate.state.circuit_breaker import BreakerState
-from maingate.state.queue_control import OrderInForce, QueueOrder
+from maingate.state.queue_control import ENDED_BY_PERSON, OrderInForce
 from maingate.state.tool_run import MICROS
 from maingate.wording import more_approvals, short
 
@@ -41,12 +41,10 @@ _TOLD: Final = frozenset(
     {
         *("MaingateStuck", "MaingateBreakerOpen", "MaingateRunWithoutProcess", "MaingateWebhookFails"),
         "MaingateBudgetNearlyUsed",
+        "MaingateQueueHeld",
     }
 )
 """The alerts about matters that are items of their own."""
-
-_ENDED_BY_PERSON: Final = frozenset({QueueOrder.PAUSE, QueueOrder.DRAIN})
-"""Orders that do not end by themselves."""
 
 _NO_LOSS: Final = frozenset({ReasonCode.ALREADY_APPLIED, ReasonCode.EMPTY_PATCH})
 """Reasons of refusals after which nothing is missing on the target."""
@@ -71,7 +69,7 @@ def items_of(rows: InboxRows) -> list[InboxItem]:
         *map(_unapproved, rows.unapproved),
         *(_alert(one) for one in rows.alerts if one.rule.name not in _TOLD),
         *map(_webhook, rows.webhooks),
-        *(_ordered(order) for order in rows.orders if order.control.kind in _ENDED_BY_PERSON),
+        *(_ordered(order) for order in rows.orders if order.control.kind in ENDED_BY_PERSON),
         *map(_quarantined, undecided(rows.quarantined, landed=rows.landed, tried_again=rows.tried_again)),
     ]
     return sorted(found, key=lambda item: (-_SEVERITIES.index(item.severity), item.since or rows.now))

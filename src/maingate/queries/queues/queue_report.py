@@ -4,7 +4,7 @@ While a process controls the target, it says what is on board (`maingate.orchest
 is behind by half a second or a little more. Without one, the rows say what waits for the next process.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ from maingate.ids import HolderKind, LeaseHolder
 from maingate.landing.lease import is_held, key_of
 from maingate.queries.waits.run_rows import has_ended, is_served
 from maingate.repository_context import RepositoryContext
-from maingate.state.queue_control import OrderInForce, QueueControl, QueueOrder, in_force
+from maingate.state.queue_control import ENDED_BY_PERSON, OrderInForce, QueueControl, QueueOrder, in_force
 from maingate.state.workstream import WorkstreamState
 
 Json = dict[str, Any]
@@ -40,6 +40,7 @@ class _Rows:
     view: Mapping[str, Any] | None
     at: datetime
     writer: str | None
+    at_work: Collection[str]
     has_server: bool
 
     @property
@@ -90,7 +91,7 @@ def queue_report(context: RepositoryContext, ref: str) -> Json:
     placed = {member["id"] for member in on_board}
     return {
         "target": {"ref": ref, "name": short_name(ref)},
-        "alive": rows.view is not None,
+        "alive": rows.view is not None or bool(rows.at_work),
         "run_id": rows.writer,
         "at": iso_millis(rows.at),
         "runs": [{"id": run.id, "name": run.name} for run in rows.unfinished],
@@ -124,6 +125,7 @@ def _read(context: RepositoryContext, conn: Connection, ref: str) -> _Rows:
         view=view.view if view is not None and is_live else (_NOTHING if _is_run(holder) else None),
         at=view.at if view is not None and is_live else now,
         writer=holder if _is_run(holder) else None,
+        at_work={run.id for run in unfinished if context.is_at_work(conn, run)},
         has_server=any(is_served(context, conn, run) for run in unfinished[:1]),
     )
 
@@ -211,17 +213,14 @@ def order_json(control: QueueControl, now: datetime) -> Json:
 def _next_action(rows: _Rows, *, is_empty: bool) -> Json:
     """Return the next step for a person or an agent, with one of the codes of `status`."""
     name = short_name(rows.ref)
-    if any(order.control.kind in _ENDED_BY_PERSON for order in rows.orders):
+    if any(order.control.kind in ENDED_BY_PERSON for order in rows.orders):
         return _step("resume", rows.ref, f"maingate queue resume {name}")
-    if rows.view is None and rows.unfinished and not rows.has_server:
-        run = rows.unfinished[0].id
-        return _step("resume", run, f"maingate resume {run}")
+    left = [run.id for run in rows.unfinished if run.id not in rows.at_work]
+    if left and rows.view is None and not rows.has_server:
+        return _step("resume", left[0], f"maingate resume {left[0]}")
     if rows.unfinished and not (is_empty and not rows.workstreams):
         return _step("wait", rows.ref, f"maingate queue {name} --watch")
     return _step("none", None, None)
-
-
-_ENDED_BY_PERSON: Final = frozenset({QueueOrder.PAUSE, QueueOrder.DRAIN})
 
 
 def _step(code: str, about: str | None, command: str | None) -> Json:
