@@ -105,6 +105,8 @@ def test_a_rule_fires_beyond_its_threshold_and_not_at_it() -> None:
     """Twice the limit is not more than twice the limit."""
     assert exceeded(figures(stuck_overrun_ratio=2), {}, now=NOW) == {}
     assert list(exceeded(figures(stuck_overrun_ratio=2.1), {}, now=NOW)) == ["MaingateStuck"]
+    assert exceeded(figures(queue_held_seconds=3600), {}, now=NOW) == {}
+    assert list(exceeded(figures(queue_held_seconds=3601), {}, now=NOW)) == ["MaingateQueueHeld"]
     full = exceeded(figures(disk_free_bytes=31 << 20), {}, now=NOW)
     assert list(full) == ["MaingateDiskFull", "MaingateDiskLow"]
     assert exceeded(figures(follower_lag_rows=MOST_LAG), {}, now=NOW) == {}

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from maingate.bootstrap import Maingate
 from maingate.clock import ManualClock
-from maingate.db.dao import breakers, gates, patches, runs, tasks, tool_runs, workstreams
+from maingate.db.dao import breakers, gates, patches, queue_controls, runs, tasks, tool_runs, workstreams
 from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.rollups import store
@@ -24,9 +25,20 @@ from maingate.events import EventType, Severity
 from maingate.ids import LeaseHolder, new_id
 from maingate.landing.lease import hold, key_of
 from maingate.monitoring.ledger_metrics import exposed
-from maingate.monitoring.metric_table import BOUNDS, BUDGET, METRICS, PREFIX, Kind, Metric, as_markdown
+from maingate.monitoring.metric_table import (
+    BOUNDS,
+    BUDGET,
+    METRICS,
+    PREFIX,
+    PRIORITIES,
+    Kind,
+    Metric,
+    as_markdown,
+)
 from maingate.monitoring.metrics import metrics_text, registry_of
+from maingate.reasons import Reason, ReasonCode
 from maingate.repository_context import RepositoryContext
+from maingate.state.queue_control import QueueControl, QueueOrder
 from maingate.state.steps.step import Context
 from maingate.state.tool_run import ToolRun
 from support.database_factories import (
@@ -302,6 +314,47 @@ def test_names_have_units_and_labels_are_declared(landed: Landed) -> None:
         assert not metric.name.endswith(("_total", "_info", "_count", "_sum", "_bucket"))
         is_time = "duration" in metric.name or "oldest" in metric.name
         assert metric.name.endswith("_seconds") or not is_time, metric.name
+
+
+def test_the_queue_of_a_branch_has_gauges_by_priority_and_order(
+    context: RepositoryContext, clock: ManualClock
+) -> None:
+    """Those that wait to land, since when, and the orders of people that are in force."""
+    run = a_run_with_work(context)
+    with context.database.write() as conn:
+        rows = [make_workstream(run, name=f"w{place}", priority=place - 1) for place in range(3)]
+        for row in workstreams.insert_many(conn, rows, at=clock.now()):
+            bring_to(conn, row.head, "validating", at=clock.now())
+        order: dict[str, Any] = {"operator": "ada", "reason": "", "since": clock.now()}
+        key = key_of(context.identity.id, run.target_ref)
+        queue_controls.put(conn, QueueControl(key=key, kind=QueueOrder.PAUSE, **order))
+        until = clock.now() + timedelta(minutes=10)
+        queue_controls.put(conn, QueueControl(key=key, kind=QueueOrder.FREEZE, until=until, **order))
+    clock.advance(timedelta(minutes=15))
+    found = scraped(context)
+    for priority in PRIORITIES:
+        assert value(found, "landing_queue_depth", priority=priority) == 1
+        assert value(found, "landing_queue_oldest_seconds", priority=priority) == 15 * 60
+    assert value(found, "queue_orders", order="pause") == 1
+    assert value(found, "queue_orders", order="freeze") == 0
+    assert value(found, "queue_held_seconds") == 15 * 60
+
+
+def test_the_ends_of_workstreams_are_counted_by_reason(context: RepositoryContext) -> None:
+    """Landed ones have none."""
+    run, now = a_run_with_work(context), context.clock.now()
+    reason = Reason(code=ReasonCode.CONFLICT, message="it conflicts")
+    with context.database.write() as conn:
+        rows = [make_workstream(run, name=name) for name in ("good", "bad")]
+        good, bad = workstreams.insert_many(conn, rows, at=now)
+        bring_to(conn, good.head, "completed", at=now)
+        bring_to(conn, bad.head, "validating", at=now)
+        head = workstreams.get(conn, bad.id).head
+        step = replace(plain_step(head, "failed", "validation_failed", reason=reason), reason=reason)
+        write(conn, {bad.id: head}, [step], at=now)
+    found = scraped(context)
+    assert value(found, "workstream_conclusions_total", result="landed", reason="") == 1
+    assert value(found, "workstream_conclusions_total", result="failed", reason="conflict") == 1
 
 
 def test_no_label_is_an_id(landed: Landed) -> None:

@@ -253,6 +253,14 @@ RULES: Final = (
         command=("status",),
     ),
     AlertRule(
+        name="MaingateQueueHeld",
+        severity=Severity.WARNING,
+        threshold=3600,
+        value=_gauge("queue_held_seconds"),
+        text="a queue has been paused or drained for {value:.0f} s",
+        command=("queue",),
+    ),
+    AlertRule(
         name="MaingateFollowerFails",
         severity=Severity.WARNING,
         threshold=0,

@@ -18,6 +18,7 @@ from maingate.reasons import NOT_RUN, ReasonCode
 from maingate.state.gate import GateState
 from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 
 MICROS: Final = 1_000_000
 
@@ -110,6 +111,19 @@ def _of_task(kind: EventKind) -> Iterator[tuple[str, Labels, int]]:
         yield "task_retries", (kind.trigger,), 1
 
 
+def _of_workstream(kind: EventKind) -> Iterator[tuple[str, Labels, int]]:
+    if (result := _CONCLUSIONS.get(kind.to_state)) is not None:
+        yield "workstream_conclusions", (result, kind.reason), 1
+
+
+_CONCLUSIONS: Final[Mapping[str, str]] = {
+    WorkstreamState.COMPLETED: "landed",
+    WorkstreamState.FAILED: "failed",
+    WorkstreamState.CANCELLED: "cancelled",
+    WorkstreamState.SKIPPED: "skipped",
+}
+
+
 def _of_patch(kind: EventKind) -> Iterator[tuple[str, Labels, int]]:
     match kind.to_state:
         case PatchState.APPLIED:
@@ -139,6 +153,7 @@ def _of_breaker(kind: EventKind) -> Iterator[tuple[str, Labels, int]]:
 
 
 _OF_MACHINE: Final[Mapping[str, Callable[[EventKind], Iterator[tuple[str, Labels, int]]]]] = {
+    "workstream": _of_workstream,
     "task": _of_task,
     "patch_ledger": _of_patch,
     "test_gate": _of_gate,

@@ -16,6 +16,7 @@ from maingate.events import EventType, Severity
 from maingate.plan.choices import GateType, TaskKind
 from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES
+from maingate.state.queue_control import QueueOrder
 
 PREFIX: Final = "maingate_"
 REPOSITORY: Final = "repository"
@@ -80,6 +81,12 @@ class Metric:
         return self.most * (len(BOUNDS) + 3 if self.kind is Kind.HISTOGRAM else 1)
 
 
+CONCLUSIONS: Final = ("landed", "failed", "cancelled", "skipped")
+"""The ways in which workstreams end."""
+
+PRIORITIES: Final = ("high", "normal", "low")
+"""Priorities above that of a plan that states none, that one, and those below."""
+
 _NAMES: Final = MOST_NAMES + 1
 _STATES: Final = sum(len(machine.states) for machine in MACHINES.values())
 _LEFT: Final = sum(bool(ways) for machine in MACHINES.values() for ways in machine.table.values())
@@ -114,6 +121,12 @@ def _counters() -> list[Metric]:
         ("patches_applied", (), 1, "Patches that were applied on their workstream."),
         ("patches_landed", (), 1, "Patches that landed on their target."),
         ("patches_quarantined", ("reason",), len(ReasonCode) + 1, "Patches that were refused, by code."),
+        (
+            "workstream_conclusions",
+            ("result", "reason"),
+            len(CONCLUSIONS) * (len(ReasonCode) + 1),
+            "Workstreams that have landed or ended without landing, by the code of the reason.",
+        ),
         ("task_retries", ("trigger",), 3, "Attempts that failed and are followed by another."),
         ("gate_runs", ("type", "result"), _TYPES * 3, "Gates that were run: passed, failed, or lost."),
         ("gate_flakes", ("gate",), _NAMES, "Gates that passed only on another execution."),
@@ -170,6 +183,15 @@ def _gauges() -> list[Metric]:
         ("entity_state", ("entity_type", "state"), _STATES, "Entities in a state."),
         ("queue_depth", ("queue",), 3, "Tasks and gates that wait for a worker, workstreams to land."),
         ("queue_oldest_seconds", ("queue",), 3, "Time that the oldest of them has waited."),
+        (
+            "landing_queue_depth",
+            ("priority",),
+            3,
+            "Finished workstreams that wait to land: high, normal, low.",
+        ),
+        ("landing_queue_oldest_seconds", ("priority",), 3, "Time that the oldest of them has waited."),
+        ("queue_orders", ("order",), len(QueueOrder), "Queues that are paused, drained or frozen now."),
+        ("queue_held_seconds", (), 1, "Time since the oldest pause or drain of a queue that is in force."),
         ("unfinished_runs", (), 1, "Runs that have not ended."),
         ("runs_without_process", (), 1, "Runs that have not ended and whose target no process holds."),
         ("workers", ("condition",), 4, "Workers: busy, idle, unresponsive, or gone without having said so."),

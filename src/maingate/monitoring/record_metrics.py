@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from maingate.db.dao import breakers, runs, tool_runs, webhooks
+from maingate.db.dao import breakers, queue_controls, runs, tool_runs, webhooks
+from maingate.db.dao.overviews import open_work
 from maingate.db.ledger import running_head
 from maingate.db.schema.rollup_kinds import MOST_NAMES, OTHER
 from maingate.db.sql.connection import Connection
@@ -13,10 +14,11 @@ from maingate.monitoring.checks.pool import QUEUES, pool_of, queues_of
 from maingate.monitoring.checks.stuck import stuck_in
 from maingate.monitoring.followers_in_use import followers_in_use
 from maingate.monitoring.ledger_metrics import MICROS, Samples
-from maingate.monitoring.metric_table import MOST_FOLLOWERS, MOST_RECEIVERS
+from maingate.monitoring.metric_table import MOST_FOLLOWERS, MOST_RECEIVERS, PRIORITIES
 from maingate.monitoring.stuck_watch import Stuck, StuckLimits, silent
 from maingate.repository_context import RepositoryContext
 from maingate.state.circuit_breaker import BreakerState
+from maingate.state.queue_control import ENDED_BY_PERSON, QueueOrder, in_force
 from maingate.state.worker import WorkerState
 from maingate.system.disk import room_of
 
@@ -37,6 +39,8 @@ def add_gauges(samples: Samples, conn: Connection, contexts: Sequence[Repository
     _add_followers(samples, conn, contexts)
     _add_webhooks(samples, conn, contexts)
     _add_queues(samples, conn, contexts)
+    _add_landing_queue(samples, conn, contexts)
+    _add_orders(samples, conn, contexts)
     _add_runs(samples, conn, contexts)
     _add_stuck(samples, conn, contexts)
     _add_disks(samples, contexts)
@@ -90,6 +94,35 @@ def _add_queues(samples: Samples, conn: Connection, contexts: Sequence[Repositor
         samples.put("queue_depth", sum(each[name].depth for each in found), name)
         oldest = max(each[name].oldest for each in found)
         samples.put("queue_oldest_seconds", oldest.total_seconds(), name)
+
+
+def _add_landing_queue(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
+    """Add the finished workstreams that wait to land, by priority; those of a plan without any are normal."""
+    now, names = contexts[0].clock.now(), dict(zip((1, 0, -1), PRIORITIES, strict=True))
+    for name in PRIORITIES:
+        samples.put("landing_queue_depth", 0, name)
+        samples.put("landing_queue_oldest_seconds", 0, name)
+    for context in contexts:
+        for each in open_work.landing(conn, context.identity.id):
+            name = names[each.sign]
+            samples.add("landing_queue_depth", (name,), each.count)
+            oldest = samples.values["landing_queue_oldest_seconds"][name,]
+            waited = (now - each.oldest).total_seconds()
+            samples.put("landing_queue_oldest_seconds", max(oldest, waited), name)
+
+
+def _add_orders(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:
+    """Add the orders about queues that are in force, and the time since the oldest that a person must end."""
+    now = contexts[0].clock.now()
+    orders = [
+        order
+        for context in contexts
+        for order in in_force(queue_controls.of_repository(conn, context.identity.id), now)
+    ]
+    for kind in QueueOrder:
+        samples.put("queue_orders", sum(order.control.kind is kind for order in orders), str(kind))
+    held = [now - order.since for order in orders if order.control.kind in ENDED_BY_PERSON]
+    samples.put("queue_held_seconds", max(held).total_seconds() if held else 0)
 
 
 def _add_runs(samples: Samples, conn: Connection, contexts: Sequence[RepositoryContext]) -> None:

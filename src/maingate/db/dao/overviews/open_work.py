@@ -38,6 +38,35 @@ class OpenCount:
     oldest: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenLandings:
+    """Workstreams that wait to land and have a priority of one sign.
+
+    Args:
+        sign: 1 for a priority above 0, -1 for one below, 0 for 0.
+        count: Their number.
+        oldest: The time at which the first of them began to wait.
+    """
+
+    sign: int
+    count: int
+    oldest: datetime
+
+
+def landing(connection: Connection, repository_id: str) -> list[OpenLandings]:
+    """Count the workstreams of the runs that have not ended that wait to land."""
+    whose, values = _whose(repository_id)
+    sign = "CASE WHEN priority > 0 THEN 1 WHEN priority < 0 THEN -1 ELSE 0 END"
+    sql = (
+        f"SELECT {sign} AS sign, count(*), min(changed_at) FROM workstreams"
+        f" WHERE run_id IN ({_OPEN_RUNS}{whose}) AND state = 'validating' GROUP BY sign"
+    )
+    return [
+        OpenLandings(sign=found, count=count, oldest=from_micros(oldest))
+        for found, count, oldest in rows_of(connection, sql, values)
+    ]
+
+
 def counted(connection: Connection, repository_id: str | None = None) -> list[OpenCount]:
     """Count what has not ended of the runs that have not ended, and those runs.
 
