@@ -34,6 +34,7 @@ from maingate.api.guard.protection import AddHeaders, CatchErrors, LimitBody, Re
 from maingate.api.health_endpoints import MOST_AT_ONCE as MOST_PROBES
 from maingate.api.query_check import check_query
 from maingate.api.sending_pace import SendingPace
+from maingate.api.shared_answers import ShareAnswers
 from maingate.api.simulation_process import MOST_AT_ONCE as MOST_SIMULATIONS
 from maingate.server.made_for_each import MadeForEach
 from maingate.server.served_repositories import Site
@@ -74,6 +75,7 @@ def create_app(site: Site, *, access: Access, hosts: Collection[str] | None = No
         app.include_router(module.router)
     add_problems(app)
     add_description(app)
+    app.add_middleware(ShareAnswers, access=access)
     app.add_middleware(AnswerFromCache, cache=app.state.cache, access=access)
     app.add_middleware(CatchErrors)
     app.add_middleware(LimitBody, most=MOST_BODY, most_at=dict.fromkeys(_UPLOADS, MOST_UPLOAD))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from maingate.api import event_feed
 from maingate.api.event_feed import EVERYTHING, EventChoice, EventFeed, Wish
 from maingate.api.sending_pace import SendingPace
+from maingate.api.stream_compression import BEGINNING
 from maingate.errors import DatabaseError
 from maingate.events import Event
 from maingate.queries.events.history import EventQuery, between, position
@@ -265,6 +267,44 @@ def test_a_client_that_does_not_read_is_cut_off(own: Live) -> None:
 
     assert asyncio.run(play()) == 3
     assert feed.followers == 0
+
+
+@pytest.mark.parametrize(
+    ("is_packed", "hint"), [(True, b""), (False, b"; those who accept gzip are sent more at once")]
+)
+def test_a_client_that_is_far_behind_is_told_so_once(
+    own: Live, monkeypatch: pytest.MonkeyPatch, *, is_packed: bool, hint: bytes
+) -> None:
+    """By a comment with the number of events, which no reader of a stream takes for one."""
+    from maingate.api.endpoints.event_stream import EventStream
+
+    count = len(all_events(own))
+    monkeypatch.setattr(event_feed, "PAGE", count // 4)
+    monkeypatch.setattr(f"{MODULE}.FAR_BEHIND", count // 4)
+    feed, sent, whole = feed_of(own), list[bytes](), asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await whole.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            sent.append(message["body"])
+        if feed.place and b"".join(map(text_in, sent)).count(b"\ndata: ") == count:
+            whole.set()
+
+    def text_in(body: bytes) -> bytes:
+        if not is_packed:
+            return body
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body.removeprefix(BEGINNING))
+
+    stream = EventStream(feed, 0, EVERYTHING, is_welcome=lambda: True, is_packed=is_packed)
+    asyncio.run(stream({"type": "http"}, receive, send))
+    text = b"".join(map(text_in, sent))
+    assert text.count(b": behind by ") == 1
+    told_rows = int(text.partition(b": behind by ")[2].partition(b" ")[0])
+    assert count // 4 <= told_rows < count
+    assert text.partition(b" events")[2].startswith(hint + b"\n\n")
 
 
 def feed_of(live: Live) -> EventFeed:

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from maingate.api.answers.problems import RETRY_SECONDS, HttpProblemError
 from maingate.api.description import described_text
-from maingate.api.event_feed import EventChoice, EventFeed, Matches, Wish
+from maingate.api.event_feed import PAGE, EventChoice, EventFeed, Matches, Wish
 from maingate.api.event_query import QueryText, in_query, search_of
 from maingate.api.permitted_repositories import AtDesk, RepoName
 from maingate.api.stream_compression import BEGINNING, block, is_accepted
@@ -29,6 +29,9 @@ MOST_STREAMS: Final = 1000
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Seconds after which the caller's token is checked again, and without an event a comment is sent."""
+
+FAR_BEHIND: Final = 2 * PAGE
+"""Events by which a client is behind before it is told so."""
 
 SLOW_SECONDS: Final = 30.0
 """Seconds that a client may take to receive something before it is cut off; it may continue later."""
@@ -68,6 +71,7 @@ class EventStream(Response):
         self._feed, self._place, self._choice, self._search = feed, place, choice, search
         self._is_welcome, self._slow_seconds = is_welcome, slow_seconds
         self._welcome_at = time.monotonic()
+        self._told_behind_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the client leaves, is too slow, or is no longer welcome."""
@@ -106,7 +110,17 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return False
             self._welcome_at = time.monotonic()
+        sent += self._behind()
         return await self._send(send, sent or self._packed(f": \nid: {self._place}\n\n"))
+
+    def _behind(self) -> bytes:
+        """Return a comment for a client that is far behind the record, from time to time; else nothing."""
+        rows, now = self._feed.place - self._place, time.monotonic()
+        if rows < FAR_BEHIND or now - self._told_behind_at < HEARTBEAT_SECONDS:
+            return b""
+        self._told_behind_at = now
+        hint = "" if self._is_packed else "; those who accept gzip are sent more at once"
+        return self._packed(f": behind by {rows} events{hint}\n\n")
 
     def _packed(self, text: str) -> bytes:
         return block(text.encode()) if self._is_packed else text.encode()
@@ -164,7 +178,8 @@ async def stream(  # noqa: PLR0917 - the parameters of a query
 
     Without a place, events from now on are sent. The query lists events: it has no groups and no `top`.
     While runs need all processors of the server, many followers get them later, and catch up afterwards;
-    those that accept gzip, as browsers do, are sent a twentieth of the bytes, and are hardly behind.
+    those that accept gzip, as browsers do, are sent a twentieth of the bytes, and are hardly behind. One
+    that is far behind is told so by a comment, such as `: behind by 12000 events`.
     """
     name, maingate = desk.one(repo, Role.VIEWER)
     search = await anyio.to_thread.run_sync(_search_of, maingate.context, q)
