@@ -6,11 +6,12 @@ from typing import Final
 
 import pytest
 
-from maingate.importers.diffs import ReadDiff, parted, without_surroundings
+from maingate.importers.diffs import ReadDiff, without_surroundings
 from maingate.importers.swebench.options import SwebenchOptions
 from maingate.importers.swebench.plans import import_swebench
 from maingate.patches.intake import Intake, take_in
 from maingate.patches.policy.policy import Policy, judge
+from maingate.patches.text.first_diff import parted
 from maingate.plan.loader import load_plan
 from support.factories import GitRepo
 

@@ -14,14 +14,16 @@ from typing import Any, Final
 
 from maingate.patches.change_key import change_key
 from maingate.patches.model import ChangeKind, Doubt, FileChange
-from maingate.patches.repair_record import Repair
+from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.colours import without_colours
 from maingate.patches.text.diffstat import CONTRADICTS, MISSING_OR_QUOTED, contradiction
 from maingate.patches.text.file_set import one_change_per_file
 from maingate.patches.text.headers import has_scheme, same_file, without_prefix
 from maingate.patches.text.left_out import left_out, refuse_messages_of_diff
 from maingate.patches.text.lines import DiffError, begins_traditional, no_diff, stray_syntax
-from maingate.patches.text.mail import Letter, MailHeader, open_letter
+from maingate.patches.text.mail import FLOWED, Letter, MailHeader, MailOptions, open_letter
+from maingate.patches.text.mail_fields import is_mail_header, read_fields
+from maingate.patches.text.mail_parts import SEVERAL, only_mail_in
 from maingate.patches.text.quoting import show_path
 from maingate.patches.text.render import render_change
 from maingate.patches.text.section import Section
@@ -133,25 +135,26 @@ class Intake:
         return b"".join(render_change(change) for change in (self.files if changes is None else changes))
 
 
-def take_in(raw: bytes, *, max_bytes: int) -> Intake | Reason:
+def take_in(raw: bytes, *, max_bytes: int, cuts_at_scissors: bool = False) -> Intake | Reason:
     """Read a patch as a whole.
 
     Args:
         raw: Any bytes: a diff, a mail, a tool's answer with a diff somewhere in it.
         max_bytes: Most bytes that are read.
+        cuts_at_scissors: Whether only the text below a scissors line is the message of a mail.
 
     Returns:
         The patch, or the reason why it is refused: ``format_invalid`` or ``empty_patch``.
     """
     try:
-        return _take_in(raw, max_bytes)
+        return _take_in(raw, max_bytes, MailOptions(cuts_at_scissors=cuts_at_scissors))
     except DiffError as error:
         place = "" if error.at is None else f"line {error.at + 1}: "
         detail = {} if error.at is None else {"line": error.at + 1}
         return Reason(code=error.code, message=f"{place}{error}", detail=detail)
 
 
-def _take_in(raw: bytes, max_bytes: int) -> Intake:
+def _take_in(raw: bytes, max_bytes: int, options: MailOptions) -> Intake:
     if len(raw) > max_bytes:
         raise DiffError(
             f"the patch has {len(raw)} bytes, more than the {max_bytes} allowed (max_patch_bytes)"
@@ -161,10 +164,13 @@ def _take_in(raw: bytes, max_bytes: int) -> Intake:
     if raw.startswith(_BYTE_ORDER_MARKS):
         raise DiffError("the patch begins with a byte-order mark; save it as plain bytes without", 0)
     text, colours = without_colours(raw)
-    letter = open_letter(text)
+    mail, parts = only_mail_in(text)
+    letter = open_letter(mail, options)
     if any(b"\0" in line for line in letter.lines[: letter.prose_end]):
         raise DiffError("a NUL byte stands outside of any file's content")
     sections = _read_sections(letter.lines, letter.prose_end, _INFLATION * max_bytes)
+    _refuse_another_mail(letter, sections)
+    _refuse_broken_flow(letter, sections)
     changes = _decide_lone_names(sections, [change_of(section) for section in sections])
     repairs = [
         replace(repair, file=change.path)
@@ -174,8 +180,49 @@ def _take_in(raw: bytes, max_bytes: int) -> Intake:
     _refuse_without_effect(sections, changes)
     _refuse_contradiction(letter, sections, changes)
     files, merges = one_change_per_file(changes)
-    repairs = [*colours, *letter.repairs, *left_out(letter, sections), *repairs, *merges]
+    before = [*colours, *parts, *letter.repairs, *_told_scissors(letter, options)]
+    repairs = [*before, *left_out(letter, sections), *repairs, *merges]
     return Intake(raw=raw, files=files, repairs=tuple(repairs), header=letter.header)
+
+
+def _told_scissors(letter: Letter, options: MailOptions) -> list[Repair]:
+    """Return the repair that a message has a scissors line, if it has one."""
+    if not letter.has_scissors:
+        return []
+    if options.cuts_at_scissors:
+        said = "the message above its scissors line was left out"
+    else:
+        said = "the message has a scissors line; `scissors: true` takes only the text below it"
+    return [Repair(kind=RepairKind.SCISSORS, said=said)]
+
+
+def _refuse_broken_flow(letter: Letter, sections: Sequence[Section]) -> None:
+    """Refuse a diff whose lines a mail program has joined: its counts tell, and are not repaired then.
+
+    Raises:
+        DiffError: The text was flowed, and a hunk has other lines than its header says.
+    """
+    kinds = {repair.kind for section in sections for repair in section.repairs}
+    if FLOWED in letter.repairs and RepairKind.COUNTS in kinds:
+        raise DiffError(
+            "the mail was sent with format=flowed, which has damaged its diff; attach the patch instead, or"
+            " send it by `git send-email`",
+            sections[0].at,
+        )
+
+
+def _refuse_another_mail(letter: Letter, sections: Sequence[Section]) -> None:
+    """Refuse a mailbox: its later mails are commits of their own.
+
+    Raises:
+        DiffError: Another mail begins behind a part of the diff.
+    """
+    lines = letter.lines
+    for section, following in zip(sections, [*sections[1:], None], strict=True):
+        end = len(lines) if following is None else following.at
+        for at in range(section.end, end):
+            if lines[at].startswith(b"From ") and is_mail_header(read_fields(lines[at:end])[0]):
+                raise DiffError(SEVERAL.format("the text has several mails with patches"), at)
 
 
 def _read_sections(lines: Sequence[bytes], at: int, binary_limit: int) -> list[Section]:

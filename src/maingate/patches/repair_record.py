@@ -18,6 +18,10 @@ class RepairKind(StrEnum):
 
     TRANSFER_ENCODING = "transfer_encoding"
     """The mail was decoded: from its transfer encoding."""
+    MAIL_PARTS = "mail_parts"
+    """The patch was taken out of the parts of a mail, or is that of an attached one."""
+    SCISSORS = "scissors"
+    """The message has a scissors line: the text above it was kept, or left out as the task says."""
     CHARSET = "charset"
     """The message was in another encoding than UTF-8: from that."""
     DATE = "date"

@@ -87,6 +87,10 @@ class TaskPlan(PlanPart):
     whitespace: Whitespace | None = Field(
         default=None, description="As the plan's `whitespace`, for the patch of this task."
     )
+    scissors: StrictBool = Field(
+        default=False,
+        description="Whether only the text below a scissors line (`-- >8 --`) is the message of its mail.",
+    )
     policy: PolicyLayer = Field(default=PolicyLayer(), description="May only tighten the policy around it.")
 
     @property

@@ -88,7 +88,7 @@ class Executor:
 
     def take_again(self, diff: bytes, order: Order, *, base_tree: str) -> Taken:
         """Check the bytes of a patch that was read before against policy."""
-        intake = take_in(diff, max_bytes=self._max_bytes)
+        intake = take_in(diff, max_bytes=self._max_bytes, cuts_at_scissors=order.task.scissors)
         if isinstance(intake, Reason):
             return Taken(diff=diff, refusal=intake)
         violations = self._violations(intake, order, base_tree)

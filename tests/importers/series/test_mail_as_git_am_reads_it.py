@@ -1,17 +1,24 @@
 """Mails as `git am` reads them: each mail is given to git, and to both readers of Maingate."""
 
 import base64
+import os
 import quopri
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from maingate.errors import UsageError
 from maingate.importers.series.mail import MailboxOptions, entries_of_mailbox
 from maingate.importers.series.series import ImportedPlan
 from maingate.importers.series_entry import Entry
-from support.diff_world import refusal, taken
+from maingate.patches.intake import Intake, take_in
+from support.diff_world import MAX_BYTES, refusal, taken
+from support.examples import examples
 from support.factories import GitRepo
 from support.imported import diffs_of, tasks_of
 
@@ -121,6 +128,20 @@ MAILS = {
     "blank lines": mail(body=b"\n\na  \n\n\n\nb\n\n" + END),
     "carriage returns": mail().replace(b"\n", b"\r\n"),
     "scissors": mail(body=b"chat\n\n-- >8 --\nSubject: cut\n\nBody\n" + END),
+    "a word beside plain letters": mail(subject=b"[PATCH] x=?UTF-8?q?=C3=A9?=y =?UTF-8?q?=C3=A9?= z"),
+    "spaces in the subject": mail(subject=b"[PATCH]  two  spaces\n\tand a tab"),
+    "a colon before the subject": mail(subject=b"[PATCH]: s"),
+    "a comment behind the address": mail(b"Ada <ada@example.org> (work)"),
+    "a subject in the body that nothing names": mail(body=b"[PATCH] other\nFrom: R <r@e>\n\nB\n" + END),
+    "escaped From of a mail that is in no mailbox": mail(body=b"\n>From here\n" + END).removeprefix(LINE),
+    "flowed": mail(
+        head=b"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8; format=flowed\n",
+        body=b"One \nparagraph.\n\n  stuffed\n" + END,
+    ),
+    "flowed, with spaces to delete": mail(
+        head=b"MIME-Version: 1.0\nContent-Type: text/plain; format=flowed; delsp=yes\n",
+        body=b"One \nparagraph.\n" + END,
+    ),
 }  # fmt: skip
 
 
@@ -211,11 +232,119 @@ def test_each_attached_patch_is_one(do_import: Import, tmp_path: Path) -> None:
     assert diffs_of(made) == [DIFF, DIFF.replace(b"f.txt", b"g.txt")]
 
 
-def test_parts_that_are_no_mails_are_one_text(base: GitRepo) -> None:
+HTML = (b"Content-Type: text/html\n", b"<p>diff --git a/g b/g</p>\n")
+OF_PARTS = {
+    "attached": ((ATTACHED, base64.encodebytes(DIFF)),),
+    "inline": ((b"Content-Type: text/x-patch\nContent-Disposition: inline\n", DIFF),),
+    "quoted-printable": ((coded("utf-8", "quoted-printable"), quopri.encodestring(DIFF)),),
+}
+
+
+@pytest.mark.parametrize("rest", OF_PARTS.values(), ids=OF_PARTS)
+def test_parts_that_are_no_mails_are_one_text(base: GitRepo, rest: Sequence[tuple[bytes, bytes]]) -> None:
     """A message and its attached diff, as `git format-patch --attach` writes them, in another charset."""
     body = "Körper\n".encode("latin-1") + STAT
-    raw = parts((coded("iso-8859-1"), body), (ATTACHED, base64.encodebytes(DIFF)))
-    assert said(by_import(raw)) == by_git(base, raw)
+    raw = parts((coded("iso-8859-1"), body), *rest)
+    expected = by_git(base, raw)
+    assert said(by_import(raw)) == expected
+    assert by_intake(raw) == expected
+    assert [str(repair.kind) for repair in taken(raw).repairs] == ["mail_parts", "charset"]
+
+
+def test_of_alternatives_a_plan_takes_the_plain_text() -> None:
+    """A mail program sends HTML beside the text; inside of further parts, too."""
+    head = b'Content-Type: multipart/alternative; boundary="=y="\n'
+    text = b"Content-Type: text/plain\n\nBody\n" + END
+    inner = b"--=y=\n" + text + b"--=y=\n" + HTML[0] + b"\n" + HTML[1] + b"--=y=--\n"
+    raw = parts((head, inner))
+    assert by_intake(raw)[2] == "please apply\n\nBody\n"
+    assert taken(raw).scope.paths == (b"f.txt",)
+
+
+@pytest.mark.parametrize(
+    "attached",
+    [(ATTACHED, base64.encodebytes(mail())), (b"Content-Type: message/rfc822\n", mail()[len(LINE) :])],
+)
+def test_an_attached_patch_in_a_plan_has_its_own_author(attached: tuple[bytes, bytes]) -> None:
+    """As in an import; the repair says so."""
+    raw = parts(WORDS_PART, attached)
+    assert by_intake(raw) == ("Ada <ada@example.org>", "1580682906 +0530", "s\n\nBody\n")
+    (repair,) = taken(raw).repairs
+    assert (str(repair.kind), "attached mail" in repair.said) == ("mail_parts", True)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        mail() + mail(subject=b"[PATCH 2/2] t", body=b"---\n" + DIFF.replace(b"f.txt", b"g.txt")),
+        parts(WORDS_PART, *[(ATTACHED, base64.encodebytes(mail()))] * 2),
+    ],
+    ids=["mailbox", "attached"],
+)
+def test_several_mails_are_no_single_patch(raw: bytes) -> None:
+    """Each is a commit of its own: in a plan they are refused, not joined under the first one's message."""
+    assert "each of which is a commit of its own" in refusal(raw).message
+
+
+def test_scissors_in_a_plan_cut_on_request_and_are_told(base: GitRepo) -> None:
+    """As `git am --scissors`."""
+    raw = MAILS["scissors"]
+    cut = take_in(raw, max_bytes=MAX_BYTES, cuts_at_scissors=True)
+    assert isinstance(cut, Intake)
+    assert cut.header is not None
+    assert cut.header.message == by_git(base, raw, "--scissors")[2]
+    for intake, words in ((cut, "left out"), (taken(raw), "`scissors: true`")):
+        (repair,) = intake.repairs
+        assert (str(repair.kind), words in repair.said) == ("scissors", True)
+
+
+def test_a_diff_that_was_joined_by_a_mail_program_is_refused() -> None:
+    """With `format=flowed` a space at a line's end joins it with the next: the counts tell."""
+    two = b"@@ -1 +1,2 @@\n-one\n+two \n+three\n"
+    raw = mail(
+        head=b"Content-Type: text/plain; format=flowed\n",
+        body=b"---\n" + DIFF.replace(DIFF[DIFF.index(b"@@") :], two) + QUOTED,
+    )
+    assert "format=flowed" in refusal(raw).message
+
+
+PIECES = [
+    *(b"Text\n", b"\n", b"trailing  \n", b"> quoted\n", b" indented\n", b"-----\n", b"--\n", b"-- >8 --\n"),
+    *(
+        b"From: Real <r@e>\n",
+        b"Subject: other [x] s\n",
+        b"Date: Tue, 4 Feb 2020 04:05:06 -0130\n",
+        b"[PATCH] t\n",
+    ),
+    *(b">From here\n", b"From here\n", b"Signed-off-by: A <a@b>\n", b"\t\n", b"Subject: folded\n next\n"),
+]
+TAGS = [b"[PATCH] ", b"[PATCH v2 3/7] ", b"[RFC] ", b"[net-next]", b"Re: ", b"RE:", b": ", b"[open ", b"x  y"]
+
+
+@given(
+    tags=st.lists(st.sampled_from(TAGS), max_size=4),
+    pieces=st.lists(st.sampled_from(PIECES), max_size=6),
+    name=st.sampled_from([b"Ada", b'"L, F"', b"A (B)", b"", b"Ada  Two"]),
+    has_carriage_returns=st.booleans(),
+)
+@settings(max_examples=examples(120), deadline=None)
+def test_any_mail_is_read_as_git_mailinfo_reads_it(
+    tags: list[bytes], pieces: list[bytes], name: bytes, has_carriage_returns: bool
+) -> None:
+    """Name, subject and message of mails that are put together from odd pieces."""
+    raw = mail(name + b" <a@b>", b"".join(tags) + b"s", body=b"".join(pieces) + END)
+    raw = raw.replace(b"\n", b"\r\n") if has_carriage_returns else raw
+    with tempfile.TemporaryDirectory() as folder:
+        message = Path(folder, "message")
+        words = ["git", "mailinfo", "--encoding=UTF-8", str(message), os.devnull]
+        clean = raw.replace(b"\r\n", b"\n")  # as git mailsplit gives it on
+        done = subprocess.run(words, input=clean, capture_output=True, check=True, cwd=folder)
+        told = dict(line.split(": ", 1) for line in done.stdout.decode().splitlines() if ": " in line)
+        whole = f"{told.get('Subject', '')}\n\n".encode() + message.read_bytes()
+    tidy = subprocess.run(["git", "stripspace"], input=whole, capture_output=True, check=True)
+    expected = tidy.stdout.decode()
+    author, _, got = by_intake(raw)
+    assert (author, got) == (f"{told['Author']} <{told['Email']}>", expected)
 
 
 def test_a_patch_beside_attached_mails_is_refused() -> None:

@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import UsageError
-from maingate.importers.diffs import ReadDiff, parted, without_surroundings
+from maingate.importers.diffs import ReadDiff, without_surroundings
 from maingate.importers.git_call import ask_git
-from maingate.importers.series.mail_parts import has_open_parts, mails_in
 from maingate.importers.series_entry import Entry
 from maingate.patches.model import lines_of
 from maingate.patches.text.diffstat import CONTRADICTS, MISSING_OR_QUOTED, contradiction
+from maingate.patches.text.first_diff import parted
 from maingate.patches.text.lines import DiffError
 from maingate.patches.text.mail import Letter, MailOptions, open_letter
+from maingate.patches.text.mail_parts import ATTACHED, has_open_parts, mails_in
 
 _HEADER: Final = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _TELLING: Final = re.compile(rb"^(?:From|Subject):[ \t]", re.MULTILINE)
 _GITS_OWN: Final = re.compile(rb"From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001\r?\n")
 """The line by which `git format-patch` begins each mail."""
 _ESCAPED: Final = re.compile(rb"^>+From ", re.MULTILINE)
-_ATTACHED: Final = "the patch and its author are those of the attached mail; the text around it was left out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,8 @@ def entries_of_mailbox(raw: bytes, *, origin: str, options: MailboxOptions | Non
 
 def _split(raw: bytes, options: MailboxOptions) -> Iterator[bytes]:
     keep_cr = [] if raw.split(b"\n", maxsplit=1)[0].endswith(b"\r") else ["--keep-cr"]
-    undo = ["--mboxrd"] if options.is_mboxrd or not _GITS_OWN.match(raw) else []
+    is_others = raw.startswith(b"From ") and not _GITS_OWN.match(raw)
+    undo = ["--mboxrd"] if options.is_mboxrd or is_others else []
     with tempfile.TemporaryDirectory(prefix="maingate-mail-") as name:
         scratch = Path(name)
         (scratch / "box").write_bytes(raw)
@@ -117,7 +118,7 @@ def _entries(mail: bytes, *, origin: str, options: MailboxOptions) -> Iterator[E
         for number, one in enumerate(inner, start=1):
             named = f"{origin}, attachment {number}" if len(inner) > 1 else origin
             entry = _entry(one, origin=named, options=options)
-            yield replace(entry, notes=(*entry.notes, _ATTACHED)) if are_attached else entry
+            yield replace(entry, notes=(*entry.notes, ATTACHED)) if are_attached else entry
     except DiffError as error:
         raise UsageError(f"{origin}: {error}") from error
 

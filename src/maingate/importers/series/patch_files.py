@@ -8,10 +8,10 @@ from typing import Final
 
 from maingate.errors import PlanError, Problem, UsageError
 from maingate.git_dates import GitDate
-from maingate.importers.diffs import parted
 from maingate.importers.series.mail import MailboxOptions, entries_of_mailbox, is_mail
 from maingate.importers.series_entry import Entry, author_of, date_of
 from maingate.patches.text.colours import without_colours
+from maingate.patches.text.first_diff import parted
 
 SUFFIXES: Final = (".patch", ".diff")
 _MERCURIAL: Final = re.compile(r"\s*# HG changeset patch\r?\n(?:#.*(?:\n|$))*")

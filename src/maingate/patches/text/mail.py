@@ -11,7 +11,7 @@ from maingate.git_dates import GitDate
 from maingate.patches.model import lines_of
 from maingate.patches.repair_record import Repair, RepairKind
 from maingate.patches.text.charsets import is_charset
-from maingate.patches.text.lines import DiffError
+from maingate.patches.text.lines import DiffError, chomp
 from maingate.patches.text.mail_fields import (
     Fields,
     author_in,
@@ -92,12 +92,15 @@ def open_letter(raw: bytes, options: MailOptions = _PLAIN) -> Letter:
     if not is_mail_header(fields) and (options.needs_sender or not fields.keys() & {"from", "subject"}):
         return Letter(header=None, lines=lines, prose_end=0)
     if is_multipart(fields):
-        raise DiffError("the mail has several parts; import it by `plan import series`, or save its patch")
+        raise DiffError("the mail has parts within parts that cannot be read; save its patch by itself")
     body = decoded_body(fields, lines[start:])
     repairs = list[Repair]()
     if body is not None:
         lines = [*lines[:start], *body]
         repairs.append(_decoded(word_in(fields, "content-transfer-encoding")))
+    if (straight := _unflowed(fields, lines[start:])) is not None:
+        lines = [*lines[:start], *straight]
+        repairs.append(FLOWED)
     return read_letter(fields, lines, start, options, repairs)
 
 
@@ -148,6 +151,37 @@ def decoded_body(fields: Fields, body: list[bytes]) -> list[bytes] | None:
         return lines_of(base64.b64decode(b"".join(b"".join(body).split()), validate=True))
     except binascii.Error as error:
         raise DiffError("the mail's base 64 text is damaged or cut") from error
+
+
+def _unflowed(fields: Fields, body: list[bytes]) -> list[bytes] | None:
+    """Return the lines of a body without the breaks that `format=flowed` puts into them (RFC 3676).
+
+    None where the body is not flowed, or has nothing of it.
+    """
+    if parameter_in(fields, "content-type", "format").lower() != "flowed":
+        return None
+    cut = -1 if parameter_in(fields, "content-type", "delsp").lower() == "yes" else None
+    lines: list[bytes] = []
+    before = b""
+    for line in body:
+        text, end = chomp(line), line[len(chomp(line)) :]
+        if text == b"-- ":
+            lines += [before + b"\n", line] if before else [line]
+            before = b""
+            continue
+        text = text.removeprefix(b" ")
+        if text.endswith(b" "):
+            before += text[:cut]
+        else:
+            lines.append(before + text + end)
+            before = b""
+    lines += [before + b"\n"] if before else []
+    return None if lines == body else lines
+
+
+FLOWED: Final = Repair(
+    kind=RepairKind.TRANSFER_ENCODING, said="the mail's text was decoded from format=flowed", was="flowed"
+)
 
 
 def _decoded(encoding: str) -> Repair:

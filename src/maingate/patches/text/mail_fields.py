@@ -1,7 +1,8 @@
 """Fields of a mail's header: reading, encoded words, authors and dates (RFC 5322, RFC 2045, RFC 2047)."""
 
-import email.errors
-import email.header
+import base64
+import binascii
+import quopri
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -13,11 +14,13 @@ from maingate.patches.text.lines import chomp
 _ENVELOPE: Final = re.compile(rb">?From \S+ [^\n]*\n")
 _FIELD: Final = re.compile(rb"([!-9;-~]+):[ \t]*(.*)", re.DOTALL)
 _PARAMETER: Final = r"\b%s\s*=\s*(?:\"([^\"]*)\"|([^\s;\"]+))"
-_ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[BbQq]\?")
-_TAGS: Final = re.compile(r"(?:\s*(?:re:|\[[^\]]*\]))*\s*", re.IGNORECASE)
-_PATCH_TAGS: Final = re.compile(r"(?:\s*(?:re:|\[[^\]]*PATCH[^\]]*\]))*\s*", re.IGNORECASE)
+_ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=")
+_SPACES: Final = re.compile(r"[ \t\n\v\f\r]+")
+_TAG: Final = re.compile(r"[Rr][Ee]:|[ \t:]|(?P<words>\[[^\]]*\] ?)")
 _ADDRESS: Final = re.compile(r"<([^<>]*)>?")
 _BARE_ADDRESS: Final = re.compile(r"[^\s<>(),;]+@[^\s<>(),;]+")
+_NOTE: Final = re.compile(r"\s*(\([^()]*\))\s*")
+"""A comment behind the address, which belongs to the name as it does for git."""
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>]")
 _PLACEHOLDER: Final = "\ue000"
 """Stands for a quoted part of a field while its syntax is read."""
@@ -84,8 +87,13 @@ def subject_in(value: bytes, charset: str, *, keeps_tags: bool) -> str:
         keeps_tags: Whether other words in brackets at the beginning stay; `git am` drops them.
     """
     subject = decoded(value, charset)
-    found = (_PATCH_TAGS if keeps_tags else _TAGS).match(subject)
-    return subject[found.end() if found else 0 :].strip()
+    at = 0
+    while (found := _TAG.match(subject, at)) is not None:
+        if keeps_tags and found["words"] and "PATCH" not in found["words"]:
+            at = found.end()
+        else:
+            subject = subject[:at] + subject[found.end() :]
+    return _SPACES.sub(" ", subject).strip()
 
 
 def author_in(value: bytes, charset: str) -> str | None:
@@ -102,6 +110,8 @@ def author_in(value: bytes, charset: str) -> str | None:
         name = re.sub(r"^\s*\((.*)\)\s*$", r"\1", name)
     else:
         return None
+    if found is not None and (note := _NOTE.fullmatch(text, found.end())) is not None:
+        name += f" {note[1]}"
     for part in quoted:
         name = name.replace(_PLACEHOLDER, part, 1)
     name = " ".join(_UNFIT.sub("", _unencoded(name.strip())).split())
@@ -131,12 +141,33 @@ def date_in(value: bytes | None) -> GitDate | None:
 
 
 def _unencoded(field: str) -> str:
-    """Decode RFC 2047; damaged words stay unchanged."""
-    if "=?" not in field:
+    """Decode RFC 2047; damaged words stay unchanged.
+
+    Space between two words is none of the text, and a letter may be in two of them.
+    """
+    words = list(_ENCODED_WORD.finditer(field))
+    if not words or not all(is_charset(word[1]) for word in words):
         return field
-    if not all(is_charset(word) for word in _ENCODED_WORD.findall(field)):
-        return field
-    try:
-        return storable(str(email.header.make_header(email.header.decode_header(field))))
-    except (email.errors.HeaderParseError, LookupError, ValueError):
-        return field
+    parts: list[tuple[str, bytes]] = []
+    end = 0
+    for word in words:
+        between = field[end : word.start()]
+        if between and (not end or between.strip()):
+            parts.append(("utf-8", between.encode(errors="surrogatepass")))
+        try:
+            raw = _word_content(word)
+        except (binascii.Error, ValueError):
+            return field
+        if parts and end and not between.strip() and parts[-1][0] == word[1].lower():
+            raw = parts.pop()[1] + raw
+        parts.append((word[1].lower(), raw))
+        end = word.end()
+    parts.append(("utf-8", field[end:].encode(errors="surrogatepass")))
+    return storable("".join(text_of(raw, charset) for charset, raw in parts))
+
+
+def _word_content(word: re.Match[str]) -> bytes:
+    content = word[3].encode(errors="surrogatepass")
+    if word[2] in "Qq":
+        return quopri.decodestring(content, header=True)
+    return base64.b64decode(content + b"=" * (-len(content) % 4))

@@ -11,6 +11,8 @@ from maingate.patches.text.lines import DiffError, begins_diff, chomp, is_separa
 from maingate.patches.text.mail_fields import Fields
 
 _IN_BODY: Final = re.compile(rb"(From|Date|Subject):[ \t]", re.IGNORECASE)
+_SUBJECT_ALONE: Final = re.compile(rb"\[PATCH\]\s")
+"""A line that begins a body and is a subject for git, though nothing says so."""
 _ENVELOPE: Final = re.compile(rb">?From [0-9a-f]{40,64} \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\r?\n")
 _CUTS: Final = (b">8", b"8<", b">%", b"%<")
 _SHORTEST_SCISSORS: Final = 8
@@ -90,7 +92,9 @@ def take_fields(body: Sequence[bytes]) -> tuple[Fields, int]:
     name = ""
     while at < len(body):
         line = chomp(body[at])
-        if found := _IN_BODY.match(line):
+        if _SUBJECT_ALONE.match(line):
+            name, fields["subject"] = "", line
+        elif found := _IN_BODY.match(line):
             name = found[1].decode("ascii").lower()
             fields[name] = line[found.end() :].strip()
         elif name and line[:1] in (b" ", b"\t") and line.strip():

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from maingate.importers.diffs import parted
 from maingate.patches.model import lines_of
+from maingate.patches.repair_record import Repair, RepairKind
+from maingate.patches.text.first_diff import parted
 from maingate.patches.text.lines import DiffError, chomp
 from maingate.patches.text.mail import decoded_body, is_multipart
 from maingate.patches.text.mail_fields import Fields, is_mail_header, parameter_in, read_fields, word_in
@@ -18,6 +19,9 @@ _LARGEST_HEADER: Final = 1 << 16
 _DEEPEST: Final = 20
 """Levels of parts within parts."""
 _NAME_OF_PATCH: Final = re.compile(r"\.(?:patch|diff|eml|mbox)$", re.IGNORECASE)
+ATTACHED: Final = "the patch and its author are those of the attached mail; the text around it was left out"
+_JOINED: Final = "the parts of the mail were read as one text"
+SEVERAL: Final = "{}, each of which is a commit of its own: import them by `plan import series`"
 _UTF8: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
@@ -77,6 +81,23 @@ def mails_in(mail: bytes) -> tuple[list[bytes], bool]:
     if any(part.has_patch and not part.is_mail for part in parts):
         raise DiffError("the mail has a patch of its own beside attached mails with patches; save them apart")
     return [inner for part in attached for inner in mails_in(part.body.lstrip(b"\r\n"))[0]], True
+
+
+def only_mail_in(text: bytes) -> tuple[bytes, list[Repair]]:
+    """Return the only mail with a patch in a text, without parts, and the repairs that made it so.
+
+    A text that is no mail with parts is returned as it is.
+
+    Raises:
+        DiffError: It has several mails, or parts that are damaged.
+    """
+    mails, are_attached = mails_in(text)
+    if len(mails) > 1:
+        raise DiffError(SEVERAL.format(f"the mail has {len(mails)} attached patches"))
+    (mail,) = mails
+    is_whole = mail is text
+    said = ATTACHED if are_attached else _JOINED
+    return mail, [] if is_whole else [Repair(kind=RepairKind.MAIL_PARTS, said=said)]
 
 
 def has_open_parts(mail: bytes) -> bool:
