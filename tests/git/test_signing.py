@@ -140,6 +140,29 @@ def test_other_formats_are_signed_by_their_program(repo: GitRepo, tmp_path: Path
     assert given.endswith(b"committer Ada <a@b.org> 1767312000 +0000\n\nx\n\ny\n")
 
 
+@pytest.mark.parametrize("style", ["merge", "squash"])
+@pytest.mark.parametrize("needs_commit", [False, True])
+def test_a_landing_asks_for_one_signature_of_what_lands(
+    repo: GitRepo, tmp_path: Path, style: str, needs_commit: bool
+) -> None:
+    """A key that is asked for at each use: the merge needs it as it is sealed, and not before."""
+    program = tmp_path / "gpg"
+    program.write_text(GPG.replace('echo "$@" > "$0.args"', 'echo "$@" >> "$0.args"'))
+    program.chmod(0o755)
+    repo.commit({"f.txt": "one\n"}, "base")
+    for name, value in {"gpg.program": str(program), "commit.gpgSign": "true"}.items():
+        repo.git("config", name, value)
+    start = repo.head()
+    gates = {"unit": {"run": "true", "needs_commit": needs_commit}}
+    assert (
+        land(repo, {"p": repo.diff_of({"f.txt": "two\n"})}, gates=gates, landing=style).state == "succeeded"
+    )
+    asked = (tmp_path / "gpg.args").read_text().splitlines()
+    assert len(asked) == len(["the trial before the run", "the patch", "the commit that lands"])
+    for commit in repo.git("rev-list", f"{start}..main").split():
+        assert "gpgsig" in repo.git("cat-file", "commit", commit)
+
+
 @pytest.mark.parametrize(
     ("config", "setting", "committer"),
     [

@@ -180,7 +180,7 @@ class Repository(RefStore):
             date: The time of the commit, aware.
             author: The author of the change; the committer by default.
             trailers: Lines such as ``Maingate-Run: …`` at the end of the message.
-            is_trial: Whether nothing will land of it: then it is not signed.
+            is_trial: Whether it will not land as it is: then it is not signed.
 
         Raises:
             GitError: It could not be signed.

@@ -4,6 +4,9 @@ Building a candidate moves no ref. The tree is the same in all three styles, onl
 verdict on the tree holds for any of them. When the target has not moved since the workstream began, that tree
 is the one its own patches were proved on. Where a merge takes changes to paths that no patch has named,
 policy judges them (`landing.strayed`).
+
+The last commit of a candidate never lands as it is built: it is made again with its seal (`sealed`), and
+signed then. So it has no signature before, where it is made by `build` or `moved`.
 """
 
 import re
@@ -74,6 +77,7 @@ def build(
         message=f"Merge {landing.name} into {target.removeprefix('refs/heads/')}\n\n{landing.title}",
         date=at,
         trailers=_trailers(landing),
+        is_trial=True,
     )
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
 
@@ -96,7 +100,8 @@ def moved(repository: Repository, candidate: Candidate, onto: Tip) -> Candidate:
     now = {candidate.onto.commit: onto.commit}
     for old_id in reversed(path):
         old = repository.read_commit(old_id)
-        now[old_id] = repository.finish_commit(
+        write = repository.write_commit if old_id == candidate.tip.commit else repository.finish_commit
+        now[old_id] = write(
             commit_content(
                 tree=old.tree,
                 parents=[now[old.parents[0]], *old.parents[1:]],
@@ -147,6 +152,7 @@ def _squashed(
             *_co_authors(messages, authors, own),
             *_trailers(landing),
         ],
+        is_trial=True,
     )
     commits = {patch_id: head for patch_id, _ in landing.commits}
     return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
