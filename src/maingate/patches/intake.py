@@ -22,7 +22,7 @@ from maingate.patches.text.headers import has_scheme, same_file, without_prefix
 from maingate.patches.text.left_out import left_out, refuse_messages_of_diff
 from maingate.patches.text.lines import DiffError, begins_traditional, no_diff, stray_syntax
 from maingate.patches.text.mail import FLOWED, Letter, MailHeader, MailOptions, open_letter
-from maingate.patches.text.mail_fields import is_mail_header, read_fields
+from maingate.patches.text.mail_fields import begins_mail
 from maingate.patches.text.mail_parts import SEVERAL, only_mail_in
 from maingate.patches.text.quoting import show_path
 from maingate.patches.text.render import render_change
@@ -212,17 +212,18 @@ def _refuse_broken_flow(letter: Letter, sections: Sequence[Section]) -> None:
 
 
 def _refuse_another_mail(letter: Letter, sections: Sequence[Section]) -> None:
-    """Refuse a mailbox: its later mails are commits of their own.
+    """Refuse a mailbox: its mails are commits of their own, and a cover letter is none.
 
     Raises:
-        DiffError: Another mail begins behind a part of the diff.
+        DiffError: Another mail begins above the diff, or behind a part of it.
     """
     lines = letter.lines
-    for section, following in zip(sections, [*sections[1:], None], strict=True):
-        end = len(lines) if following is None else following.at
-        for at in range(section.end, end):
-            if lines[at].startswith(b"From ") and is_mail_header(read_fields(lines[at:end])[0]):
-                raise DiffError(SEVERAL.format("the text has several mails with patches"), at)
+    starts = [1, *(section.end for section in sections)]
+    ends = [*(section.at for section in sections), len(lines)]
+    for start, end in zip(starts, ends, strict=True):
+        for at in range(start, end):
+            if begins_mail(lines, at, end):
+                raise DiffError(SEVERAL.format("the text has several mails"), at)
 
 
 def _read_sections(lines: Sequence[bytes], at: int, binary_limit: int) -> list[Section]:

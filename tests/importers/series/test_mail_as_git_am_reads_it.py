@@ -277,13 +277,23 @@ def test_an_attached_patch_in_a_plan_has_its_own_author(attached: tuple[bytes, b
     "raw",
     [
         mail() + mail(subject=b"[PATCH 2/2] t", body=b"---\n" + DIFF.replace(b"f.txt", b"g.txt")),
+        mail(subject=b"[PATCH 0/1] cover", body=b"*** BLURB ***\n-- \n2.39.5\n\n") + mail(),
         parts(WORDS_PART, *[(ATTACHED, base64.encodebytes(mail()))] * 2),
     ],
-    ids=["mailbox", "attached"],
+    ids=["mailbox", "cover letter", "attached"],
 )
 def test_several_mails_are_no_single_patch(raw: bytes) -> None:
     """Each is a commit of its own: in a plan they are refused, not joined under the first one's message."""
     assert "each of which is a commit of its own" in refusal(raw).message
+
+
+def test_a_date_that_cannot_be_read_is_told() -> None:
+    """`git am` refuses such a mail; the commit has the time at which it is made."""
+    raw = mail(date=b"last week")
+    (repair,) = taken(raw).repairs
+    assert (str(repair.kind), repair.was, repair.now) == ("date", "last week", None)
+    (note,) = by_import(raw).notes
+    assert "cannot be read" in note
 
 
 def test_scissors_in_a_plan_cut_on_request_and_are_told(base: GitRepo) -> None:

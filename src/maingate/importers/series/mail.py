@@ -16,6 +16,7 @@ from maingate.importers.diffs import ReadDiff, without_surroundings
 from maingate.importers.git_call import ask_git
 from maingate.importers.series_entry import Entry
 from maingate.patches.model import lines_of
+from maingate.patches.repair_record import RepairKind
 from maingate.patches.text.diffstat import CONTRADICTS, MISSING_OR_QUOTED, contradiction
 from maingate.patches.text.first_diff import parted
 from maingate.patches.text.lines import DiffError
@@ -154,6 +155,8 @@ def _declared(letter: Letter) -> list[bytes]:
 def _notes(mail: bytes, letter: Letter, options: MailboxOptions) -> Iterator[str]:
     if letter.has_scissors and not options.cuts_at_scissors:
         yield "the message has a scissors line; --scissors takes only the text below it"
+    if letter.header is not None and letter.header.date is None:
+        yield from (repair.said for repair in letter.repairs if repair.kind is RepairKind.DATE)
     if _GITS_OWN.match(mail) and not options.is_mboxrd and _ESCAPED.search(_message_of(letter)):
         yield "a line of the message begins with '>From', as it was written; --mboxrd takes the '>' away"
 

@@ -121,12 +121,13 @@ def read_letter(
     below, has_scissors = without_scissors(lines[start:end])
     body = below if options.cuts_at_scissors else lines[start:end]
     header = _header(fields, body, stated, keeps_tags=options.keeps_tags)
+    unread = [] if header.date is not None else _unread_date(fields)
     return Letter(
         header=header,
         lines=lines,
         prose_end=end + 1 if has_separator else 0,
         message_end=end,
-        repairs=(*repairs, *_recoded(b"".join(lines[start:end]), stated), *_lost(header.date)),
+        repairs=(*repairs, *_recoded(b"".join(lines[start:end]), stated), *_lost(header.date), *unread),
         has_scissors=has_scissors,
     )
 
@@ -212,6 +213,15 @@ def _is_in(text: bytes, charset: str) -> bool:
 def _lost(date: GitDate | None) -> list[Repair]:
     """Return the repair of a date that git cannot keep, if it is one."""
     return [] if date is None or not date.loss else [date_repair(date)]
+
+
+def _unread_date(fields: Fields) -> list[Repair]:
+    """Return the repair of a mail's date that cannot be read, if it has one; `git am` refuses the mail."""
+    stated = fields.get("date", b"").decode("latin-1")
+    if not stated:
+        return []
+    said = "the date of the mail cannot be read: the time of the commit"
+    return [Repair(kind=RepairKind.DATE, said=said, was=stated)]
 
 
 def date_repair(date: GitDate) -> Repair:

@@ -12,6 +12,7 @@ from maingate.patches.text.charsets import is_charset, storable, text_of
 from maingate.patches.text.lines import chomp
 
 _ENVELOPE: Final = re.compile(rb">?From \S+ [^\n]*\n")
+_MAILBOX: Final = re.compile(rb"From \S+ +\w{3} \w{3} +\d+ \d\d?:\d\d")
 _FIELD: Final = re.compile(rb"([!-9;-~]+):[ \t]*(.*)", re.DOTALL)
 _PARAMETER: Final = r"\b%s\s*=\s*(?:\"([^\"]*)\"|([^\s;\"]+))"
 _ENCODED_WORD: Final = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=")
@@ -54,6 +55,11 @@ def read_fields(lines: Sequence[bytes]) -> tuple[Fields, int]:
         name = found[1].decode("ascii").lower()
         fields.setdefault(name, found[2].strip())
     return (fields, at + 1) if at < len(lines) else ({}, 0)
+
+
+def begins_mail(lines: Sequence[bytes], at: int, end: int) -> bool:
+    """Return whether another mail of a mailbox begins on a line: a `From` line with a date, and a header."""
+    return _MAILBOX.match(lines[at]) is not None and is_mail_header(read_fields(lines[at:end])[0])
 
 
 def is_mail_header(fields: Fields) -> bool:
