@@ -70,6 +70,10 @@ class RepositoryError(UsageError):
     """The repository or its target branch is not in a state to work on."""
 
 
+class UnknownFormatError(RepositoryError):
+    """The repository is of a format that Maingate cannot work with, whatever is asked."""
+
+
 class NoStateError(UsageError):
     """Maingate has not run here yet, so there is nothing to read."""
 

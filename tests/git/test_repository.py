@@ -94,21 +94,6 @@ def test_no_repository_is_refused(tmp_path: Path) -> None:
         Repository.open(tmp_path / "nowhere")
 
 
-def test_a_sha256_repository_is_refused(tmp_path: Path) -> None:
-    """A repository with other object ids is refused by name, not by a strange failure later."""
-    subprocess.run(["git", "init", "-q", "--object-format=sha256", str(tmp_path / "r")], check=True)
-    with pytest.raises(RepositoryError, match=r"sha256.*SHA-1 repositories only"):
-        Repository.open(tmp_path / "r")
-
-
-def test_an_unknown_extension_is_refused(repo: GitRepo) -> None:
-    """A repository in a format of the future is refused with what the library says."""
-    repo.git("config", "core.repositoryFormatVersion", "1")
-    repo.git("config", "extensions.fromTheFuture", "true")
-    with pytest.raises(RepositoryError, match=r"cannot be opened: .*fromthefuture"):
-        Repository.open(repo.path)
-
-
 # the target
 
 

@@ -3,6 +3,7 @@
 Most commands that only read never use it; loading it would take a fifth of their time.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maingate.errors import GitError
+from maingate.git.repository_format import BEYOND_THE_LIBRARY
 
 if TYPE_CHECKING:
     import pygit2
@@ -26,10 +28,24 @@ class ObjectType(IntEnum):
 
 def opened(git_dir: Path) -> "pygit2.Repository":
     """Open a git directory, for one thread."""
+    with translated(f"open {git_dir}"):
+        return handle_on(git_dir)
+
+
+def handle_on(git_dir: Path) -> "pygit2.Repository":
+    """Open a git directory, for one thread; the library's exceptions are not translated."""
     import pygit2  # noqa: PLC0415 - only here is it sure to be needed
 
-    with translated(f"open {git_dir}"):
-        return pygit2.Repository(str(git_dir))
+    _prepare()
+    return pygit2.Repository(str(git_dir))
+
+
+@functools.cache
+def _prepare() -> None:
+    """Set, once in this process, the extensions that the library may open beyond its own."""
+    import pygit2  # noqa: PLC0415 - only here is it sure to be needed
+
+    pygit2.settings.set_extensions(list(BEYOND_THE_LIBRARY))
 
 
 def oid(hexadecimal: str) -> "pygit2.Oid":

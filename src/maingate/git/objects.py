@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _DIRECTORIES_CACHED: Final = 256
 """Parsed directories that are cached; a patch reads a few, and the next one mostly the same."""
 
+_PROMISED: Final = re.compile(r"remote\..*\.promisor|extensions\.partialclone")
+"""The settings of a partial clone: those of today, and those of a git before 2.24."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blob:
@@ -73,7 +76,7 @@ class ObjectStore:
     def is_partial(self) -> bool:
         """Return whether it was cloned with a filter, so that git fetches some objects only on demand."""
         with translated("read the configuration"):
-            return any(re.fullmatch(r"remote\..*\.promisor", entry.name) for entry in self.handle.config)
+            return any(_PROMISED.fullmatch(entry.name) for entry in self.handle.config)
 
     def private_git_dir(self) -> PrivateGitDir:
         """Return Maingate's own git directory over the same objects; made when first needed."""

@@ -20,11 +20,12 @@ from maingate.git.commit_rules import (
     read_commit_rules,
 )
 from maingate.git.commits import Commit, Signature, commit_content, message_with_trailers
-from maingate.git.library import failures, oid, opened, translated
+from maingate.git.library import failures, handle_on, oid, opened, translated
 from maingate.git.merge_rules import MergeRules, read_merge_rules
 from maingate.git.objects import Blob
 from maingate.git.plain_repository import plain_git_dir
 from maingate.git.refs import RefChange, RefMoved, RefStore
+from maingate.git.repository_format import require_known_format
 from maingate.git.targets import Target, resolve_target
 from maingate.git.trees import GitEntry
 
@@ -68,6 +69,7 @@ class Repository(RefStore):
 
         Raises:
             RepositoryError: There is none, or it is of a kind that Maingate cannot work on.
+            UnknownFormatError: It is of a format that no command can work with.
             GitError: git itself is missing or too old.
         """
         require_git()
@@ -88,9 +90,9 @@ class Repository(RefStore):
             )
         opened_at = Path(found)
         common = _common_dir(opened_at)
-        _refuse_sha256(common)
+        require_known_format(common)
         try:
-            handle = pygit2.Repository(str(common))
+            handle = handle_on(common)
         except failures() as error:
             raise _cannot_open(common, error) from error
         root = common if handle.is_bare else _main_work_tree(path, common, handle)
@@ -277,14 +279,6 @@ def _work_tree_around(path: Path, common: Path) -> Path | None:
     except GitError:
         return None
     return Path(found.workdir) if found.workdir and Path(found.path).resolve() == common else None
-
-
-def _refuse_sha256(git_dir: Path) -> None:
-    said = run_git("config", "--get", "extensions.objectFormat", git_dir=git_dir, check=False).stdout
-    if said.strip().lower() not in {b"", b"sha1"}:
-        raise RepositoryError(
-            f"{git_dir} names objects by {said.decode().strip()}; Maingate works with SHA-1 repositories only"
-        )
 
 
 def _cannot_open(git_dir: Path, error: Exception) -> RepositoryError:

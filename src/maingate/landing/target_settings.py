@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from maingate.errors import GitError, Problem, RepositoryError, SettingsError
+from maingate.errors import GitError, Problem, RepositoryError, SettingsError, UnknownFormatError
 from maingate.git.repository import GitEntry, Repository, Target
 from maingate.git.targets import short_name
 from maingate.git.trees import SYMLINK_MODE
@@ -52,7 +52,8 @@ def fault_at(repository: Repository, target: Target) -> str | None:
 def read_target(root: Path, name: str | None) -> TargetFile | None:
     """Read the settings in the tree of a branch; None when it has none.
 
-    A repository or branch that cannot be used has none either: the run is refused for that by its admission.
+    A repository or branch that cannot be used now has none either: the run is refused for that by its
+    admission.
 
     Args:
         root: The root of the repository.
@@ -60,9 +61,12 @@ def read_target(root: Path, name: str | None) -> TargetFile | None:
 
     Raises:
         SettingsError: See `settings_at`.
+        UnknownFormatError: No plan can be run there.
     """
     try:
         repository = Repository.open(root)
+    except UnknownFormatError:
+        raise
     except RepositoryError:
         return None
     with repository:

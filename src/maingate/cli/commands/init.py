@@ -57,6 +57,7 @@ def init(
 
     Existing files are kept.
     """
+    from maingate.git.repository import Repository
     from maingate.plan.repository_search import enclosing_root
 
     root = enclosing_root([Path.cwd()])
@@ -64,6 +65,7 @@ def init(
         raise UsageError(
             f"{Path.cwd()} is not in the work tree of a git repository; run `git init`, or `cd` into one"
         )
+    Repository.open(root).close()  # what no command could work with gets no files
     if agents:
         _tell_agents(root)
         return

@@ -5,7 +5,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from maingate.git.command import run_git
 from maingate.monitoring.doctor import leftovers, programs
 from maingate.monitoring.finding import CheckFinding, Trouble, command_in
 from maingate.monitoring.health import Check
@@ -20,14 +19,12 @@ def check_kind(context: RepositoryContext) -> CheckFinding:
     """Check for kinds of repositories that hinder some of the work: shallow clones and partial ones."""
     repository = context.repository
     root = str(repository.root)
-    said = run_git("config", "--get", "extensions.partialClone", git_dir=repository.git_dir, check=False)
-    partial_clone = said.stdout.decode(errors="replace").strip()
     troubles = []
     if repository.is_shallow:
         reason = "it is a shallow clone: changes that landed before its history are not recognised"
         troubles.append(Trouble(reason=reason, command=f"git -C {root} fetch --unshallow"))
-    if partial_clone:
-        reason = f"it is a partial clone of {partial_clone}: objects that it lacks are not fetched"
+    if repository.is_partial:
+        reason = "it is a partial clone: objects that it lacks are not fetched"
         troubles.append(Trouble(reason=reason, command=f"git -C {root} fetch --refetch --no-filter"))
     detail = {"bare": repository.is_bare, "copied_from": context.identity.copied_from}
     kind = "a bare repository" if repository.is_bare else "a repository with a work tree"
