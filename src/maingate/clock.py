@@ -1,6 +1,7 @@
 """Clocks as a dependency, so that tests decide the time."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Protocol
@@ -51,6 +52,35 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never go backwards."""
         return time.monotonic()
+
+
+LOOK: Final = 0.5
+"""Seconds between two readings of a running time, at most; a busy machine may take twice as many."""
+
+
+class RunningTime:
+    """A clock for timeouts: it stands still while this process is stopped.
+
+    A process that is stopped (SIGSTOP, Ctrl-Z, a paused container, a frozen virtual machine) cannot know it.
+    But one that reads this clock again and again knows how long it meant to wait at most: of a time between
+    two readings that is more than twice as long, the rest does not count. While a machine sleeps, the clock
+    of the system stands still already (CLOCK_MONOTONIC).
+
+    Args:
+        source: Seconds that never go backwards.
+        look: Seconds between two readings at most.
+    """
+
+    def __init__(self, source: Callable[[], float] = time.monotonic, *, look: float = LOOK) -> None:
+        self._source, self._look = source, look
+        self._read_at, self._passed = source(), 0.0
+
+    def now(self) -> float:
+        """Return the seconds since its making that this process was running."""
+        before, self._read_at = self._read_at, self._source()
+        passed = self._read_at - before
+        self._passed += passed if passed <= 2 * self._look else self._look
+        return self._passed
 
 
 @dataclass(kw_only=True)

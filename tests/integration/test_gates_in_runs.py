@@ -258,6 +258,24 @@ def test_a_timeout_is_tried_again_before_it_counts(base: GitRepo, tmp_path: Path
     assert (landed.code("w/p0"), count(ran)) == ("gate_timeout", 4)
 
 
+@pytest.mark.parametrize("on", ["task", "landing"])
+@pytest.mark.parametrize("is_red", [False, True], ids=["with the patch", "without it too"])
+def test_a_timeout_is_asked_of_the_base_before_anyone_is_blamed(
+    base: GitRepo, tmp_path: Path, on: str, is_red: bool
+) -> None:
+    """In a workstream's lane and in the train alike: twice with the patch, and then without it."""
+    ran = tmp_path / "ran"
+    hangs = "true" if is_red else "test -e src/new.txt"
+    script = (
+        f"test -e src/new.txt && echo with >> {ran} || echo without >> {ran}; {hangs} && exec sleep 600; true"
+    )
+    landed = run(base, {"run": script, "timeout": 0.5, "on": [on]}, {"src/new.txt": "A\n"})
+    told = ran.read_text().split()
+    assert landed.report["reason"]["code"] == ("base_red" if is_red else "gate_timeout")
+    assert told[:2] == ["with", "with"]
+    assert "without" in told[2:]
+
+
 def test_a_run_that_is_stopped_while_a_confirmation_waits_ends_and_goes_on(tmp_path: Path) -> None:
     """It waits for another gate, which waits for a person: one interrupt, and nothing waits for ever."""
     world = World.create(tmp_path / "world", {"f": "f\n"})

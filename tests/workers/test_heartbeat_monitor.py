@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maingate.clock import RunningTime
 from maingate.workers.heartbeat_monitor import HeartbeatMonitor, WorkerCondition
 
 INTERVAL, MISSES, WINDOW = 60.0, 2, 300.0
@@ -117,3 +118,19 @@ def test_one_that_left_is_not_judged() -> None:
     monitor.heard("w", 1.0)
     monitor.freed("w")
     assert monitor.check(50.0) == []
+
+
+def test_a_stop_that_is_shorter_than_an_interval_counts_for_no_deadline() -> None:
+    """The pool goes by a clock that stands still while the process is stopped: nothing has passed for it."""
+    moments = [0.0]
+    clock = RunningTime(lambda: moments[-1], look=1.0)
+    monitor: HeartbeatMonitor[str] = HeartbeatMonitor(interval=60.0, misses=2, recovery_window=300.0)
+    monitor.enter("w", clock.now())
+    monitor.assigned("w", due_at=clock.now() + 100.0)
+    found = []
+    for second in range(60):
+        moments.append(moments[-1] + (59.0 if second % 20 == 10 else 1.0))
+        monitor.heard("w", clock.now())
+        found += monitor.check(clock.now())
+    assert moments[-1] > 200
+    assert found == []

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from maingate.clock import LOOK, RunningTime
 from maingate.errors import GitError
 
 Argument = str | bytes | os.PathLike[str]
@@ -113,7 +114,8 @@ def run_git(
         env: Variables set on top of the scrubbed environment.
         input: Bytes for standard input, which is empty otherwise.
         check: Whether to raise when the exit code is not 0; otherwise the caller checks it.
-        timeout: Seconds after which the command is ended; None for no limit.
+        timeout: Seconds after which the command is ended, without those in which this process was stopped;
+            None for no limit.
         persons_config: Read the user's and the machine's configuration too; hooks and signing stay off.
         runs_programs: The command may run programs of the user's, such as filters: they must not ask at a
             terminal.
@@ -163,7 +165,7 @@ def _place(git_dir: Argument | None, cwd: Argument | None) -> dict[str, str]:
 def _finished(process: "subprocess.Popen[bytes]", given: bytes, timeout: float | None) -> GitResult:
     """Wait for a command; end it, with its whole process group, if it takes too long."""
     try:
-        stdout, stderr = process.communicate(given, timeout)
+        stdout, stderr = _said(process, given, timeout)
     except BaseException:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -173,6 +175,27 @@ def _finished(process: "subprocess.Popen[bytes]", given: bytes, timeout: float |
                     stream.close()
         raise
     return GitResult(code=process.returncode, stdout=stdout, stderr=os.fsdecode(stderr))
+
+
+def _said(process: "subprocess.Popen[bytes]", given: bytes, timeout: float | None) -> tuple[bytes, bytes]:
+    """Wait for a command and return its output.
+
+    Raises:
+        subprocess.TimeoutExpired: It took too long.
+    """
+    if timeout is None:
+        return process.communicate(given)
+    if given:  # input cannot be given in turns; a command that was stopped as well may just need to go on
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(given, timeout)
+        timeout = LOOK
+    time = RunningTime()
+    while True:
+        try:
+            return process.communicate(timeout=max(0.0, min(LOOK, timeout - time.now())))
+        except subprocess.TimeoutExpired:
+            if time.now() >= timeout:
+                raise
 
 
 def failure(args: tuple[Argument, ...], result: GitResult) -> GitError:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from maingate.clock import RunningTime
 from maingate.errors import GitError, TargetBusyError
 from maingate.git.repository import Repository
 from maingate.git.targets import short_name
@@ -240,12 +241,12 @@ def _holder(path: Path) -> Path:
 def _locked(path: Path, *, patience: timedelta) -> int | None:
     """Lock a file, and return its descriptor; None when another process has it."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    give_up = time.monotonic() + patience.total_seconds()
+    waited = RunningTime(look=_POLL * 10)
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= give_up:
+            if waited.now() >= patience.total_seconds():
                 os.close(fd)
                 return None
             time.sleep(_POLL)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from maingate.clock import RunningTime
 from maingate.git.repository import Repository
 from maingate.git.targets import read_head, short_name
 from maingate.landing.owed_checkouts import UnfinishedMove
@@ -26,9 +27,9 @@ def locks_of(repository: Repository, ref: str) -> list[Path]:
 
 def foreign_lock(repository: Repository, ref: str, *, patience: float = _PATIENCE) -> str | None:
     """Return a sentence about the lock of another git on a branch, after a short wait; None without one."""
-    give_up = time.monotonic() + patience
+    waited = RunningTime(look=_POLL * 10)
     while there := [path for path in locks_of(repository, ref) if path.exists()]:
-        if time.monotonic() >= give_up:
+        if waited.now() >= patience:
             return (
                 f"{short_name(ref)} cannot be moved: {there[0]} exists; another git may be at work "
                 f"(`pgrep -a git` lists them); if none is, one that was killed has left it, and "

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from maingate.clock import Clock
+from maingate.clock import Clock, RunningTime
 from maingate.db.dao import patches
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
@@ -30,7 +30,7 @@ from maingate.uet.executor import Executor
 from maingate.verdicts import program_versions
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.backend import WorkerPool
-from maingate.workers.pool_manager import PoolManager
+from maingate.workers.pool_manager import CHECK_PAUSE, PoolManager
 from maingate.workers.registry import PoolObserver
 
 
@@ -156,7 +156,7 @@ class PartsFactory:
             observer=observer,
             environment=deps.environment,
             capabilities=tuple(name for tool in plan.tools.values() for name in tool.capabilities),
-            clock=deps.clock.monotonic,
+            clock=RunningTime(deps.clock.monotonic, look=CHECK_PAUSE).now,
         )
 
     def jobs(self, deps: Dependencies, plan: Plan) -> JobMaker:

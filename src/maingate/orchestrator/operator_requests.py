@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from maingate.clock import Clock
+from maingate.clock import Clock, RunningTime
 from maingate.db.dao import requests, runs, tasks, workstreams
 from maingate.db.dao.answers import Note, unnoted
 from maingate.db.dao.names import lookup
@@ -186,12 +186,12 @@ def await_answer(
     Raises:
         UsageError: It does not answer, or refuses.
     """
-    deadline = clock.monotonic() + patience.total_seconds()
+    waited = RunningTime(clock.monotonic)
     while True:
         is_answerable = is_alive()
         if (answer := answer_to(database, request)) is not None or not is_answerable:
             return answer
-        if clock.monotonic() > deadline:
+        if waited.now() > patience.total_seconds():
             raise UsageError(
                 f"run {request.run_id} did not respond within {patience.total_seconds():.0f} s. "
                 f"The request is queued; the run, or the next `maingate resume {request.run_id}`, handles it"

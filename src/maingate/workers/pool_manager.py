@@ -26,7 +26,7 @@ from maingate.workers.local.supervisor import WorkerSupervisor
 from maingate.workers.queue import JobQueue, may_start
 from maingate.workers.registry import PoolObserver, suits
 
-_LONGEST_PAUSE: Final = 1.0
+CHECK_PAUSE: Final = 1.0
 """Most seconds between checks of the workers."""
 
 
@@ -74,7 +74,7 @@ class PoolManager:
         affinity: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pause = min(_LONGEST_PAUSE, heartbeat / 4)
+        self._pause = min(CHECK_PAUSE, heartbeat / 4)
         self._capabilities, self._affinity = frozenset(capabilities), dict(affinity or {})
         self._clock = clock
         self._queue: JobQueue[JobTicket] = JobQueue()

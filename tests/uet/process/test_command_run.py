@@ -5,11 +5,11 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from maingate.clock import RunningTime
 from maingate.system.process_tree import adopt_orphans, bystanders
 from maingate.uet.process import command_run
 from maingate.uet.process.command import CommandResult, CommandSpec
@@ -156,11 +156,32 @@ def test_output_keeps_a_gate_from_being_idle(tmp_path: Path, monkeypatch: pytest
         return count
 
     monkeypatch.setattr(OutputPipe, "read", read_late)
-    monkeypatch.setattr(command_run, "time", SimpleNamespace(monotonic=lambda: moments[-1]))
+    monkeypatch.setattr(command_run, "RunningTime", lambda: RunningTime(lambda: moments[-1]))
     script = "for n in 2 3 4; do echo $n; until test -e read.$n; do sleep 0.01; done; done"
     outcome = run(tmp_path, script, idle_timeout=1.0)
 
     assert (outcome.passed, len(moments)) == (True, 4)
+
+
+@pytest.mark.parametrize("options", [{"timeout": 5.0}, {"idle_timeout": 5.0}], ids=["wall", "idle"])
+def test_time_in_which_everything_was_stopped_counts_for_no_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, float]
+) -> None:
+    """A pause between two looks that is much longer than was asked for is none of the command's time."""
+    moments, read = [0.0], OutputPipe.read
+
+    def read_before_a_stop(pipe: OutputPipe) -> int | None:
+        if (count := read(pipe)) and len(moments) == 1:
+            moments.append(3600.0)
+            (tmp_path / "go").touch()
+        return count
+
+    monkeypatch.setattr(OutputPipe, "read", read_before_a_stop)
+    monkeypatch.setattr(command_run, "RunningTime", lambda: RunningTime(lambda: moments[-1]))
+    outcome = run(tmp_path, "echo begun; until test -e go; do sleep 0.01; done", **options)
+
+    assert (outcome.passed, outcome.timed_out, len(moments)) == (True, None, 2)
+    assert outcome.seconds < 5
 
 
 def test_standard_input_is_empty(tmp_path: Path) -> None:

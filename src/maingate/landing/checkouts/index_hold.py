@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from maingate.clock import RunningTime
 from maingate.errors import GitError
 from maingate.landing.checkouts.working_trees import Checkout
 
@@ -71,10 +72,10 @@ def take(
         GitError: The lock cannot be made.
     """
     lock = checkout.index.with_name("index.lock")
-    give_up = time.monotonic() + patience.total_seconds()
+    waited = RunningTime(look=_POLL * 10)
     while not _made(lock, owner):
         _remove_if_dead(lock, is_dead)
-        if time.monotonic() >= give_up and lock.exists():
+        if waited.now() >= patience.total_seconds() and lock.exists():
             return _who_has(lock, checkout)
         time.sleep(_POLL)
     return IndexHold(lock, checkout.index)

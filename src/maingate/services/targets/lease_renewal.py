@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from maingate.clock import RunningTime
 from maingate.db.dao import leases, runs
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
@@ -244,14 +245,15 @@ class TargetHolds:
 
     async def _renew(self, holder: LeaseHolder, worker: Stoppable) -> None:
         """Renew leases again and again; a database that is busy is given as long as a lease lasts."""
-        clock, lasts = self._context.clock, LEASE_TIME.total_seconds()
-        renewed_at = clock.monotonic()
+        lasts = LEASE_TIME.total_seconds()
+        time = RunningTime(self._context.clock.monotonic, look=lasts / 4)
+        renewed_at = time.now()
         while holder in self:
             await asyncio.sleep(lasts / 4)
             try:
                 lost = await asyncio.to_thread(self._renew_once, holder)
             except DatabaseError as error:
-                if clock.monotonic() - renewed_at > lasts:
+                if time.now() - renewed_at > lasts:
                     worker.give_up(error)
                     return
                 continue
@@ -259,7 +261,7 @@ class TargetHolds:
                 said = f"the hold on {subject_of(lost)} was lost to another process: {lost.key}"
                 worker.give_up(LeaseLostError(said))
                 return
-            renewed_at = clock.monotonic()
+            renewed_at = time.now()
 
     def _renew_once(self, holder: LeaseHolder) -> Lease | None:
         """Renew all that a holder has; return a lease that is lost."""

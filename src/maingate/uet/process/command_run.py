@@ -3,6 +3,8 @@
 The command gets a session and process group of its own, ``/dev/null`` as standard input, the environment that
 its caller made from an allow-list, and limits. One loop attends it: reads its output, watches its time and
 listens for a cancellation. However it ends, its whole process tree ends with it.
+
+Time in which this process was stopped counts for no timeout: the command may have been stopped with it.
 """
 
 import contextlib
@@ -10,13 +12,13 @@ import os
 import selectors
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from maingate.clock import LOOK, RunningTime
 from maingate.system.process_tree import ProcessTree, bystanders, do_other_threads_start_processes
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandResult, CommandSpec
@@ -74,7 +76,7 @@ def run_command(
         stdin: A file to read as standard input, which is ``/dev/null`` otherwise.
         copy: Takes its standard output, and nothing else, apart from the log; it is closed here.
     """
-    started = time.monotonic()
+    time = RunningTime()
     try:
         log = OutputLog(log_path, head=spec.log_head, tail=spec.log_tail)
     except OSError as error:
@@ -82,11 +84,13 @@ def run_command(
         return CommandResult(passed=False, fault="spawn_failed", message=message)
     with log:
         mark = uuid.uuid4().hex if do_other_threads_start_processes() else None
-        execution = _CommandExecution(spec=spec, log=log, watch=watch, stdin=stdin, copy=copy, mark=mark)
+        execution = _CommandExecution(
+            spec=spec, log=log, watch=watch, stdin=stdin, copy=copy, mark=mark, time=time
+        )
         marked = {} if mark is None else {_MARK: mark}
         result = execution.run(cwd, _environment(spec, cwd, environment) | marked)
     message = redact("; ".join(filter(None, (result.message, log.trouble))), spec.secrets)
-    return replace(result, message=message, seconds=time.monotonic() - started)
+    return replace(result, message=message, seconds=time.now())
 
 
 def _environment(spec: CommandSpec, cwd: Path, environment: Mapping[str, str]) -> dict[str, str]:
@@ -106,6 +110,7 @@ class _CommandExecution:
         stdin: Path | None,
         copy: OutputCopy | None,
         mark: str | None,
+        time: RunningTime,
     ) -> None:
         self._mark = None if mark is None else f"{_MARK}={mark}".encode()
         self._spec, self._log, self._watch, self._stdin = spec, log, watch, stdin
@@ -115,9 +120,10 @@ class _CommandExecution:
         self._sources = {pipe.source: pipe for pipe in self._pipes}
         self._cause: Cause | None = None
         self._is_cancelled = False
-        self._stop_at = time.monotonic() + spec.timeout
+        self._time = time
+        self._stop_at = time.now() + spec.timeout
         self._kill_at: float | None = None
-        self._output_at = time.monotonic()
+        self._output_at = time.now()
         self._ask_at = 0.0
 
     def run(self, cwd: Path, environment: dict[str, str]) -> CommandResult:
@@ -195,19 +201,19 @@ class _CommandExecution:
             moments.append(self._output_at + self._spec.idle_timeout)
         if self._watch:
             moments.append(self._ask_at)
-        pause = max(0.0, min(moments) - time.monotonic())
-        return pause if at_most is None else min(pause, at_most)
+        pause = max(0.0, min(moments) - self._time.now())
+        return min(pause, LOOK if at_most is None else at_most)
 
     def _read(self, source: int) -> bool:
         """Read some output; return False at its end."""
         count = self._sources[source].read()
         if count:
-            self._output_at = time.monotonic()
+            self._output_at = self._time.now()
         return count is None or count > 0
 
     def _is_over(self, tree: ProcessTree) -> bool:
         """Check the time; return whether the leader has to be killed now."""
-        now = time.monotonic()
+        now = self._time.now()
         if self._kill_at is not None:
             return now >= self._kill_at
         idle = self._spec.idle_timeout
@@ -218,26 +224,26 @@ class _CommandExecution:
         return False
 
     def _is_to_ask(self, *, is_called: bool) -> bool:
-        return self._watch is not None and (is_called or time.monotonic() >= self._ask_at)
+        return self._watch is not None and (is_called or self._time.now() >= self._ask_at)
 
     def _ask(self, tree: ProcessTree) -> None:
         """Stop the command if the watch has cancelled it."""
         if self._watch is None:
             return
-        self._ask_at = time.monotonic() + self._watch.interval
+        self._ask_at = self._time.now() + self._watch.interval
         if not self._watch.should_stop():
             return
         self._is_cancelled = True
         if self._kill_at is None:
             self._stop(tree, Cause.CANCELLED)
         else:
-            self._kill_at = min(self._kill_at, time.monotonic() + _CANCEL_GRACE)
+            self._kill_at = min(self._kill_at, self._time.now() + _CANCEL_GRACE)
 
     def _stop(self, tree: ProcessTree, cause: Cause) -> None:
         """Send the whole tree a request to end, and set the time at which it is killed."""
         self._cause = cause
         grace = min(self._spec.grace, _CANCEL_GRACE) if self._is_cancelled else self._spec.grace
-        self._kill_at = time.monotonic() + grace
+        self._kill_at = self._time.now() + grace
         tree.send(signal.SIGTERM)
         tree.send(signal.SIGCONT)
 
@@ -252,7 +258,7 @@ class _CommandExecution:
         process.wait()
         if self._kill_at is None:
             return tree.end_leftovers(grace=self._spec.grace)
-        tree.end_leftovers(grace=max(0.0, self._kill_at - time.monotonic()) or -1.0)
+        tree.end_leftovers(grace=max(0.0, self._kill_at - self._time.now()) or -1.0)
         return 0
 
 
