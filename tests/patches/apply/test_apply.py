@@ -505,3 +505,58 @@ def _anonymous(repo: GitRepo, content: str, *options: str) -> bytes:
     """Return the diff that gives a.txt a content, without the index line that names its blobs."""
     diff = repo.diff_of({"a.txt": content}, *options)
     return b"".join(line for line in diff.splitlines(keepends=True) if not line.startswith(b"index "))
+
+
+def two_hunks(opened: Repository, repo: GitRepo) -> bytes:
+    """Return a diff that changes two places of a file and adds another, without the ids of its files."""
+    base = repo.head()
+    changed = LINES.replace("line 5\n", "FIVE\n").replace("line 30\n", "THIRTY\n")
+    repo.commit({"a.txt": changed, "new.txt": "new\n"}, "change")
+    diff = repo.git_bytes("diff", base, "HEAD")
+    repo.git("reset", "-q", "--hard", base)
+    assert opened.tree_of(base)
+    return b"".join(line for line in diff.splitlines(keepends=True) if not line.startswith(b"index "))
+
+
+FIVE, THIRTY = ("line 5\n", "FIVE\n"), ("line 30\n", "THIRTY\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.txt": LINES.replace(*FIVE).replace("line 30\n", "other\n")}, "hunk 1 of 2 of a.txt"),
+        (
+            {"a.txt": LINES.replace(*THIRTY).replace("line 5\n", "other\n"), "new.txt": "new\n"},
+            "hunk 2 of 2 of a.txt, new.txt",
+        ),
+        ({"a.txt": LINES.replace(*FIVE)}, "hunk 1 of 2 of a.txt"),
+        ({"a.txt": LINES.replace(*FIVE).replace(*THIRTY), "new.txt": "other\n"}, "a.txt"),
+        ({"new.txt": "new\n"}, "new.txt"),
+        ({"a.txt": LINES.replace("line 5\n", "other\n")}, None),
+    ],
+)
+def test_a_refusal_names_the_parts_that_are_there_already(
+    opened: Repository, repo: GitRepo, files: Files, said: str | None
+) -> None:
+    """Half of a patch may have landed by another way; a person or tool has to make the rest."""
+    diff = two_hunks(opened, repo)
+    repo.commit(files, "meanwhile")
+    outcome = apply(opened, repo.tree(), diff)
+    assert isinstance(outcome, NotApplied)
+    assert outcome.reason.code is ReasonCode.CONFLICT
+    told = f"; a part of it is there already: {said};"
+    assert (
+        (told in outcome.reason.message) == ("there already" in outcome.reason.message) == (said is not None)
+    )
+
+
+def test_a_hunk_without_a_place_is_named_where_it_is_there(opened: Repository, repo: GitRepo) -> None:
+    """As models write them: the place is searched, and not found where the change is made already."""
+    repo.commit({"a.txt": LINES.replace("line 5\n", "FIVE\n")}, "meanwhile")
+    diff = (
+        b"--- a/a.txt\n+++ b/a.txt\n"
+        b"@@ ... @@\n line 4\n-line 5\n+FIVE\n line 6\n@@ ... @@\n line 29\n-line 30\n+THIRTY\n line 31\n"
+    )
+    outcome = apply(opened, repo.tree(), diff)
+    assert isinstance(outcome, NotApplied)
+    assert "a part of it is there already: hunk 1 of 2 of a.txt" in outcome.reason.message

@@ -23,7 +23,7 @@ refused as malformed, independent of git's exit code.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from maingate.git.merge_place import attributes_of, merging
@@ -44,6 +44,7 @@ from maingate.patches.apply.git_apply import Attempt, attempt, private_entries
 from maingate.patches.apply.line_ends import CRLF, ending_of_base, with_endings_of_base
 from maingate.patches.apply.moved_hunks import with_other_places
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
+from maingate.patches.apply.parts_there import parts_there
 from maingate.patches.apply.preimages import Preimages
 from maingate.patches.apply.repairs_made import merged_file, moved_hunk, unlike_stated
 from maingate.patches.intake import Intake
@@ -91,7 +92,10 @@ def apply_patch(
 
     located = locate(intake, content_at)
     if isinstance(located, Reason):
-        return NotApplied(reason=located)
+        there = parts_there(intake.files, partial(_content_at, repository, base_tree))
+        is_told = there is not None and located.code is ReasonCode.CONFLICT
+        said = f"{located.message}; {there}" if is_told else located.message
+        return NotApplied(reason=replace(located, message=said))
     application = _Application(repository, base_tree, located, history)
     return application.refused((_UNPLACED,)) if located.is_zero_context else application.run()
 
@@ -261,7 +265,8 @@ class _Application:
         if self.is_done() or (self.goes_back() and self.attempt("-R", "--check").took):
             message = "everything that the patch does is already there"
             return _refused(ReasonCode.ALREADY_APPLIED, message, detail)
-        said = "; ".join([said, *self.other_endings()])
+        there = parts_there(self.intake.files, partial(_content_at, self.repository, self.base_tree))
+        said = "; ".join([said, *self.other_endings(), *filter(None, [there])])
         message = f"the patch does not fit what is there: {said}; make it again on the current state"
         return _refused(ReasonCode.CONFLICT, message, detail)
 
