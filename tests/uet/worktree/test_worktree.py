@@ -209,6 +209,10 @@ INTRUDERS: dict[str, str] = {
     "adds a hook to the control directory": (
         "mkdir ../control/hooks; printf '#!/bin/sh\\nexit 1\\n' > ../control/hooks/post-checkout"
     ),
+    "has a branch in the control directory": "git rev-parse HEAD > ../control/refs/heads/main",
+    "replaces an object in the control directory": (
+        "mkdir ../control/refs/replace; cp .git/HEAD ../control/refs/replace/$(git rev-parse HEAD:src)"
+    ),
     "moves the control directory's HEAD": "git commit-tree -m x HEAD^{tree} > ../control/HEAD",
 }
 
@@ -241,6 +245,22 @@ def test_what_touches_a_slot_that_was_proven_is_noticed(  # noqa: PLR0917 - fixt
     assert whole(worktree) == expected
     assert git(worktree, "ls-files", "-v", "src/c.py") == "H src/c.py"
     assert git(worktree, "status", "--porcelain", "--ignored") == ""
+
+
+def test_what_a_job_leaves_between_slots_is_gone(tmp_path: Path, repo: GitRepo, first: str) -> None:
+    """Programs look for their files in the folders above; other slots, and all locks, stay."""
+    slots = tmp_path / "slots"
+    worktree = Worktree(slots / "0", repo.path / ".git", is_among_slots=True)
+    worktree.move(first)
+    (slots / "1").mkdir()
+    (slots / "1.lock").touch()
+    subprocess.run(
+        ["sh", "-ec", "echo {} > ../../package.json; git init -q ../..; mkdir -p ../../node_modules/x"],
+        cwd=worktree.tree,
+        check=True,
+    )
+    worktree.move(first)
+    assert sorted(path.name for path in slots.iterdir()) == ["0", "1", "1.lock"]
 
 
 def whole(worktree: Worktree) -> object:

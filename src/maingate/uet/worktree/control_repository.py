@@ -10,7 +10,7 @@ from typing import Final
 from maingate.errors import FilterError, GitError
 from maingate.git.command import run_git
 from maingate.git.filter_drivers import FILTER_TIMEOUT, FilterDrivers, is_filter_failure
-from maingate.system.removal import remove
+from maingate.system.removal import all_below, are_folders, remove
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, leave_only, make_repository
 from maingate.uet.worktree.untouched_paths import content_of
 
@@ -45,7 +45,9 @@ class Control:
         """
         for name in set(os.listdir(self.folder)) - _OF_CONTROL:
             remove(os.fsencode(self.folder / name))
-        remove(os.fsencode(self.folder / "refs" / "replace"))
+        refs = os.fsencode(self.folder / "refs")
+        if not are_folders(self.folder / "refs") or all_below(refs) != [refs, refs + b"/heads"]:
+            remove(refs)
         self.make()
         leave_only(self.folder / "objects", "info")
         leave_only(self.folder / "objects" / "info", "alternates")

@@ -9,6 +9,7 @@ made anew.
 # This runs before every job, and pathlib costs more than what is asked of the system.
 # ruff: noqa: PTH208
 
+import contextlib
 import hashlib
 import os
 from functools import cached_property
@@ -38,6 +39,22 @@ _PARTS: Final = frozenset({"tree", "control", "scratch", "kept", "kept.json"})
 """All that a slot has in it while a worker has it."""
 
 
+def remove_between_slots(folder: bytes) -> None:
+    """Remove from the folder of the slots all but slots and their locks.
+
+    Raises:
+        OSError: Something cannot be removed.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if not name.removesuffix(b".lock").isdigit():
+            with contextlib.suppress(FileNotFoundError):  # another worker removes it at the same time
+                remove(folder + b"/" + name)
+
+
 class SlotTree:
     """The tree of one slot, and all that is known about it.
 
@@ -46,12 +63,20 @@ class SlotTree:
         source: The common git directory of the repository whose objects are borrowed.
         drivers: The filters that files are written by.
         remotes: The blob of the source that has the tags and remotes which gates see; empty for none.
+        is_among_slots: Whether the folder around it is for slots alone, so that all else there is removed.
     """
 
     def __init__(
-        self, slot_dir: Path, source: Path, drivers: FilterDrivers = NONE, *, remotes: str = ""
+        self,
+        slot_dir: Path,
+        source: Path,
+        drivers: FilterDrivers = NONE,
+        *,
+        remotes: str = "",
+        is_among_slots: bool = False,
     ) -> None:
         self.path, self._slot_dir, self._source = slot_dir / "tree", slot_dir, source
+        self._is_among_slots = is_among_slots
         self.preparation = Preparation(slot_dir, self.path, source)
         self.index: bytes | None = None
         """The index that the last checkout left."""
@@ -198,7 +223,9 @@ class SlotTree:
         self._manifest, self.index = manifest, index
 
     def _weed(self) -> None:
-        """Remove from the slot what a gate has put beside the tree: programs look for their files above."""
+        """Remove what a gate has put beside the tree, and beside the slot: programs look for files above."""
+        if self._is_among_slots:
+            remove_between_slots(os.fsencode(self._slot_dir.parent))
         if are_folders(self._slot_dir):
             parts = _PARTS if self._has_begun else {*_PARTS, "slot.json"}
             for name in set(os.listdir(self._slot_dir)) - parts:

@@ -47,14 +47,23 @@ class Worktree:
         source_git_dir: The common git directory of the repository whose objects are borrowed.
         drivers: The filters of its user and of the repository.
         remotes: The blob that has the tags and remotes which gates see; empty for none.
+        is_among_slots: Whether the folder around it is for slots alone, so that all else there is removed.
     """
 
     def __init__(
-        self, slot_dir: Path, source_git_dir: Path, drivers: FilterDrivers = NONE, *, remotes: str = ""
+        self,
+        slot_dir: Path,
+        source_git_dir: Path,
+        drivers: FilterDrivers = NONE,
+        *,
+        remotes: str = "",
+        is_among_slots: bool = False,
     ) -> None:
         self.slot_dir, self._source = slot_dir.absolute(), source_git_dir.absolute()
         self._drivers = drivers
-        self._tree = SlotTree(self.slot_dir, self._source, drivers, remotes=remotes)
+        self._tree = SlotTree(
+            self.slot_dir, self._source, drivers, remotes=remotes, is_among_slots=is_among_slots
+        )
         self.tree = self._tree.path
         self._scratch = Scratch(self.slot_dir / "scratch", drivers)
         self._asked: WantedTree | None = None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from maingate.system.removal import remove
+from maingate.uet.worktree.slot_tree import remove_between_slots
 from maingate.workers.local.stray_processes import end_strays
 
 _MOST: Final = 4096
@@ -76,9 +76,7 @@ class Slots:
             OSError: One cannot be made, or something cannot be removed.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.iterdir():
-            if not path.name.removesuffix(".lock").isdigit():
-                remove(os.fsencode(path))
+        remove_between_slots(os.fsencode(self._folder))
         self._locks.mkdir(exist_ok=True)
 
     def take(self) -> Slot:

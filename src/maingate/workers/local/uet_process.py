@@ -190,7 +190,8 @@ def _read(arguments: Sequence[str]) -> tuple[Worktree, Artifacts, float, int]:
     heartbeat = float(given.get("--heartbeat", "5"))
     drivers = FilterDrivers.from_text(given["--filters"]) if "--filters" in given else NONE
     slot, source, remotes = Path(given["--slot"]), Path(given["--source"]), given.get("--remotes", "")
-    return Worktree(slot, source, drivers, remotes=remotes), artifacts, heartbeat, parent
+    worktree = Worktree(slot, source, drivers, remotes=remotes, is_among_slots=True)
+    return worktree, artifacts, heartbeat, parent
 
 
 def _end_on_signals() -> int:
