@@ -208,6 +208,7 @@ def test_an_agent_runs_a_plan_and_reads_its_result(
     )
     assert not is_error, ran
     assert (ran["is_running"], ran["exit_code"]) == (False, 0)
+    assert [note.partition(":")[0] for note in ran["notes"]] == ["warning"]
     assert (status["run_id"], status["state"]) == (ran["run_id"], "succeeded")
     assert is_refused
     assert "no.yaml" in said

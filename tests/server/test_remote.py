@@ -31,6 +31,7 @@ def test_a_plan_runs_on_a_server_from_elsewhere(world: World, tmp_path: Path) ->
     report = json.loads(done.stdout)
     assert (done.returncode, report["state"], report["name"]) == (0, "succeeded", "sent"), done.stderr
     assert "workstream w landed" in done.stderr.splitlines()
+    assert done.stderr.startswith("warning: NO GATES")
     shown = maingate("status", "--server", url, "--json", cwd=away, home=tmp_path)
     assert json.loads(shown.stdout)["run_id"] == report["run_id"]
     begun = maingate("status", report["run_id"][:12], "--server", url, cwd=away, home=tmp_path)

@@ -120,6 +120,7 @@ def run_remotely(
     url: str,
     repo: str | None,
     workers: int | None,
+    no_gate: bool,
     progress_on_stderr: bool,
 ) -> "Outcome":
     """Submit a plan with its files, and follow its run until it has ended or stopped, with progress.
@@ -131,11 +132,13 @@ def run_remotely(
         RefusedError: The server refuses it.
         ServerFaultError: The server cannot be reached.
     """
+    from maingate.cli.views.plan_warnings import print_notes
     from maingate.client import read_submission
 
     submitted = client.submit(
         read_submission(plan), repo=repo, workers=workers, traceparent=os.environ.get(TRACEPARENT)
     )
+    print_notes(submitted.raw.get("notes", ()), no_gate=no_gate)
     return follow_remotely(client, RunId(submitted.id), url=url, progress_on_stderr=progress_on_stderr)
 
 

@@ -19,6 +19,7 @@ WAIT_SECONDS: Final = 60
 """Seconds that a call waits for the end of a run; agents give up on longer calls."""
 _MOST_SAID: Final = 4000
 _STARTED: Final = "run run_"
+_NOTES: Final = ("warning: ", "note: ")
 
 Wait = Annotated[
     int, Field(ge=0, le=3600, description="Seconds to wait for the end; the run goes on after them.")
@@ -63,8 +64,9 @@ class ActingTools:
     ) -> Json:
         """Run a plan: land its patches on the target branch as far as they pass their gates.
 
-        Returns the exit code and the program's messages; `status` has the details. A run that takes longer
-        goes on in a process of its own, and `status` follows it.
+        Returns the exit code and the program's messages; `status` has the details, and `notes` what may not
+        be meant, such as no gates. A run that takes longer goes on in a process of its own, and `status`
+        follows it.
         """
         ended = started(self._start, "run", "--", plan).ended_within(wait_seconds)
         code, text = ended.code, ended.output + ended.messages
@@ -74,6 +76,7 @@ class ActingTools:
             "run_id": _run_in(text),
             "is_running": code is None,
             "exit_code": code,
+            "notes": [line for line in text.splitlines() if line.startswith(_NOTES)],
             "said": text[-_MOST_SAID:],
         }
 

@@ -120,6 +120,19 @@ def test_a_submitted_plan_lands(live: Live, client: httpx.Client, repo: GitRepo)
         assert runs.get(conn, run["id"]).traceparent == TRACEPARENT
 
 
+def test_a_submission_is_answered_with_what_may_not_be_meant(live: Live, repo: GitRepo) -> None:
+    """No gates, and all that `maingate run` would note: again under its key, and at a check."""
+    repo.commit({".gitattributes": "*.bin filter=rare\n"}, "attributes")
+    body = submission(repo, gates={})
+    with live.client() as client:
+        first, again = (submit(client, body, **{"Idempotency-Key": "notes"}) for _ in range(2))
+        checked = client.post("/api/v1/plan/check", json=body).json()
+    assert [first["notes"][0].partition(":")[0], len(first["notes"])] == ["NO GATES", 2]
+    assert "filter rare" in first["notes"][1]
+    assert again == first
+    assert checked["plan"]["notes"] == first["notes"]
+
+
 def test_the_operator_of_a_submission_is_on_record(live: Live, repo: GitRepo) -> None:
     """The name of the token stands in the event of the hand-over."""
     token = live.site["web"].tokens.create("ci", Role.SUBMITTER, operator="ada").text

@@ -1,11 +1,13 @@
 """Answers to requests that make or continue runs."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 from maingate.api.actions.idempotent_requests import Done
 from maingate.api.answers.problems import RETRY_SECONDS, HttpProblemError
 from maingate.bootstrap import Maingate
 from maingate.queries.details.listing import Selection, runs_page
+from maingate.services.runs.plan_notes import notes_on_admitted
 
 Found = TypeVar("Found")
 
@@ -24,6 +26,12 @@ def hosted(found: Found | None) -> Found:
             headers={"Retry-After": RETRY_SECONDS},
         )
     return found
+
+
+def submitted_done(name: str, maingate: Maingate, run_id: str) -> Done:
+    """Return a run as the result of the submission of its plan, with the notes about that."""
+    done = run_done(name, maingate, run_id, status=201)
+    return replace(done, value=done.value | {"notes": notes_on_admitted(maingate.context, run_id)})
 
 
 def run_done(name: str, maingate: Maingate, run_id: str, *, status: int) -> Done:

@@ -21,6 +21,7 @@ from maingate.queries.runs.plan_summary import plan_summary
 from maingate.roles import Role
 from maingate.services.http.uploads import MOST_FILES
 from maingate.services.runs.conflict_trial import tried_plan
+from maingate.services.runs.plan_notes import notes_on_run
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -111,7 +112,8 @@ async def check(request: Request, desk: AtDesk, sent: Submitted, repo: RepoName 
             trial = tried_plan(loaded)
             is_ok = trial is None or trial.is_ok
             tried = None if trial is None else trial.as_json()
-            return rendered({"ok": is_ok, "plan": plan_summary(loaded), "trial": tried})
+            summary = plan_summary(loaded, notes_on_run(maingate.repository, loaded.plan))
+            return rendered({"ok": is_ok, "plan": summary, "trial": tried})
 
     return Response(await slowly(request, work), 200, media_type=JSON)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from maingate.api.actions.cancellation import cancelled
 from maingate.api.actions.idempotent_requests import Acting, Decision
-from maingate.api.actions.started_run import hosted, run_done
+from maingate.api.actions.started_run import hosted, run_done, submitted_done
 from maingate.api.answer_cache import draft
 from maingate.api.answers.json_answer import answer
 from maingate.api.description import described
@@ -17,7 +17,7 @@ from maingate.api.endpoints.plans import DESCRIBED_BODY, Submitted
 from maingate.api.lists.filters import Fields, NamePart, States
 from maingate.api.lists.merged_pages import PageWanted, fields_of, list_page, picked
 from maingate.api.permitted_repositories import AtDesk, Desk, RepoName
-from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs
+from maingate.api.schemas.runs import Answered, RunItem, RunReport, Runs, SubmittedRun
 from maingate.bootstrap import Maingate
 from maingate.ids import RunId
 from maingate.queries.changes import parts_of_list
@@ -84,7 +84,7 @@ class Resumption(BaseModel):
     "/runs",
     summary="Submit a plan",
     status_code=201,
-    responses=described(RunItem, 201),
+    responses=described(SubmittedRun, 201),
     openapi_extra=DESCRIBED_BODY,
 )
 async def submit(
@@ -102,7 +102,8 @@ async def submit(
 ) -> Response:
     """Submit a plan with its patches; a run of it is made, whole or not at all, and begins in its turn.
 
-    All problems of the plan are listed at once, as those of `plan/check`.
+    All problems of the plan are listed at once, as those of `plan/check`. `notes` has what may not be meant:
+    no gates, a target that the plan does not name, submodules and filters that gates do not have.
     """
 
     def do(maingate: Maingate, note: Note) -> str:
@@ -118,7 +119,7 @@ async def submit(
         return run_id
 
     reach = partial(actor.desk.one, repo, Role.SUBMITTER)
-    return await actor.act(reach, do, partial(run_done, status=201), content=sent.content)
+    return await actor.act(reach, do, submitted_done, content=sent.content)
 
 
 @router.post("/runs/{run_id}/cancel", summary="Cancel a run", responses=described(Answered))

@@ -23,6 +23,12 @@ class RunItem(Lifecycle):
     retry_of: str | None
 
 
+class SubmittedRun(RunItem):
+    """A run that was made of a submitted plan, with notes about what may not be meant."""
+
+    notes: list[str]
+
+
 class Answered(BaseModel):
     """The answer of the process that carried a request out, as a sentence."""
 

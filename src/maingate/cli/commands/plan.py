@@ -11,7 +11,7 @@ from maingate.cli.commands.run import MOST_WORKERS, NoGate
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
 from maingate.cli.text import count, safe
-from maingate.cli.views.plan_warnings import print_warnings
+from maingate.cli.views.plan_warnings import print_notes
 from maingate.errors import ProblemsError
 from maingate.wording import first_lines, listed
 
@@ -49,6 +49,7 @@ def check(
     from maingate.queries.runs.plan_summary import plan_summary
     from maingate.services.runs.conflict_trial import tried_plan
     from maingate.services.runs.plan_loading import load_plan
+    from maingate.services.runs.plan_notes import notes_on_plan
 
     try:
         loaded = load_plan(file)
@@ -60,13 +61,14 @@ def check(
     trial = tried_plan(loaded)
     is_ok = trial is None or trial.is_ok
     tried = None if trial is None else trial.as_json()
+    notes = notes_on_plan(loaded)
     if as_json:
-        summary = plan_summary(loaded)
+        summary = plan_summary(loaded, notes)
         print_json({"ok": is_ok, "file": str(file), "problems": [], "plan": summary, "trial": tried})
     else:
         print("\n".join([*_lines(loaded, is_ok=is_ok), *(trial_lines(tried) if tried else ())]))
     if not as_json:
-        print_warnings(loaded, no_gate=no_gate)
+        print_notes(notes, no_gate=no_gate)
     if not is_ok:
         raise typer.Exit(ExitCode.REFUSED)
 

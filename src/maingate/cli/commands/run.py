@@ -15,7 +15,7 @@ from maingate.cli.output import console, print_json
 from maingate.cli.remote_runs import Repo, Server, TokenFile, client_of, require_server, run_remotely
 from maingate.cli.standard_streams import reader_may_leave
 from maingate.cli.text import safe
-from maingate.cli.views.plan_warnings import print_warnings
+from maingate.cli.views.plan_warnings import print_notes
 from maingate.errors import InterruptedRunError, TargetBusyError, UsageError
 from maingate.ids import RunId
 from maingate.trace_ids import TRACEPARENT
@@ -96,24 +96,32 @@ def run(  # noqa: PLR0917 - the options of a command line
             raise UsageError("--server cannot be combined with --dry-run, --wait, --resume or --restart")
         with client_of(server, token_file) as client:
             outcome = run_remotely(
-                client, plan_file, url=server, repo=repo, workers=workers, progress_on_stderr=as_json
+                client,
+                plan_file,
+                url=server,
+                repo=repo,
+                workers=workers,
+                no_gate=no_gate,
+                progress_on_stderr=as_json,
             )
         finish(outcome, as_json=as_json)
     require_server(repo=repo, token_file=token_file)
+    from maingate.services.runs.plan_notes import notes_on_plan, notes_on_run
+
     loaded = load_plan(plan_file)
     if dry_run:
         from maingate.cli.views.preview import print_preview
         from maingate.services.runs.preview import preview
 
         print_preview(preview(loaded), as_json=as_json)
-        print_warnings(loaded, no_gate=no_gate)
+        print_notes(notes_on_plan(loaded), no_gate=no_gate)
         return
     from maingate.bootstrap import Maingate
 
     if resume and restart:
         raise UsageError("--resume and --restart cannot be combined: choose one")
     with Maingate.for_plan(loaded) as maingate:
-        print_warnings(loaded, no_gate=no_gate, repository=maingate.repository)
+        print_notes(notes_on_run(maingate.repository, loaded.plan), no_gate=no_gate)
         earlier = _interrupted_before(maingate, loaded)
         choice = ResumeOrRestart.RESUME if resume else ResumeOrRestart.RESTART if restart else None
         if earlier is not None and (choice or _ask(earlier)) is ResumeOrRestart.RESUME:

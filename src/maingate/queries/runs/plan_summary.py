@@ -1,5 +1,6 @@
 """The summary of a plan: the run that it defines, in the public JSON form, and remarks about it."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from maingate.plan.loader import LoadedPlan
@@ -15,8 +16,13 @@ _NAMES: Final = 5
 """Maximum gates on a line."""
 
 
-def plan_summary(loaded: LoadedPlan) -> dict[str, Any]:
-    """Return the run that a plan defines, in the public JSON form."""
+def plan_summary(loaded: LoadedPlan, notes: Sequence[str]) -> dict[str, Any]:
+    """Return the run that a plan defines, in the public JSON form.
+
+    Args:
+        loaded: The plan.
+        notes: The notes on a run of it.
+    """
     plan = loaded.plan
     return {
         "name": plan.name,
@@ -40,7 +46,7 @@ def plan_summary(loaded: LoadedPlan) -> dict[str, Any]:
             for name, workstream in in_order(loaded)
         ],
         "serial": [["/".join(task) for task in pair] for pair in overlapping(plan)],
-        "notes": [*([NO_GATES] if has_no_gate(plan) else ()), *notes_about(plan)],
+        "notes": [*notes, *notes_about(plan)],
     }
 
 
