@@ -1,6 +1,8 @@
 """What a plan says about gates, seen from outside: reuse, inputs, needs, environment, preparation."""
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from maingate.db.dao import gates as rows
 from maingate.verdicts.records import CLASHED
 from support.crashing import World, end_of, wait_until
 from support.factories import GitRepo
-from support.landing import Landed, land, one_each
+from support.landing import Landed, land, one_each, write_plan
 
 
 @pytest.fixture
@@ -329,3 +331,27 @@ def test_a_submodule_that_cannot_be_had_blames_no_patch(base: GitRepo) -> None:
     landed = run(base, {"run": "true"}, {"src/a.txt": "A\n"}, submodules="recursive")
     assert landed.code("w/p0") == "prepare_failed"
     assert "none.git" in landed.task("w/p0")["reason"]["message"]
+
+
+def test_what_cannot_be_removed_costs_a_slot_and_no_run(base: GitRepo, tmp_path: Path) -> None:
+    """A job that leaves something mounted spoils its slot, and the next one is given another."""
+    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("this user may not mount anything")
+    plans = []
+    for name, gate in {
+        "one": "mkdir build && mount -t tmpfs none build && touch build/left",
+        "two": "test ! -e build",
+    }.items():
+        patch = base.diff_of({f"src/{name}.txt": "x\n"})
+        described = {
+            "repo": str(base.path),
+            "gates": {"unit": {"run": gate}},
+            "workstreams": one_each({name: patch}),
+        }
+        plans.append(str(write_plan(tmp_path / name, described, {name: patch})))
+    run_each = 'for plan in "$@"; do "$0" -m maingate run "$plan" --workers 1 || exit 1; done'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", run_each, sys.executable, *plans], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert base.git("show", "main:src/two.txt") == "x"

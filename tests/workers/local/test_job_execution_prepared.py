@@ -1,5 +1,6 @@
 """What `prepare` makes is there for the gate, for every gate alike, whoever had the slot before."""
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from maingate.system.process_tree import adopt_orphans
 from maingate.uet.capture import Capture
 from maingate.uet.process.command import CommandResult
+from maingate.uet.worktree.slot_tree import SlotTree
 from maingate.uet.worktree.worktree import Worktree
 from maingate.workers.local.job_execution import execute
 from maingate.workers.local.protocol import Ready, Result, Shutdown
@@ -150,3 +152,26 @@ def test_shared_content_outlasts_a_worker_that_ends_in_order(
     assert answer(third, "test -e cache || echo none") == "none\n"
     third.say(Shutdown())
     assert third.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EBUSY, "a job has mounted something there; `umount /slot/tree/x` helps"),
+        (errno.EACCES, "files of another user there, as from a container; `sudo rm -rf /slot/tree/x` helps"),
+        (errno.EIO, "Input/output error: /slot/tree/x"),
+    ],
+)
+def test_what_cannot_be_removed_is_told_with_the_way_out(  # noqa: PLR0917 - fixtures and cases
+    slot: Worktree, tmp_path: Path, commit: str, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """No patch is blamed for a slot that cannot be made ready."""
+
+    def refuse(_: Worktree) -> None:
+        raise OSError(number, os.strerror(number), b"/slot/tree/x")
+
+    monkeypatch.setattr(Worktree, "destroy", refuse)
+    monkeypatch.setattr(SlotTree, "move", lambda *_: (_ for _ in ()).throw(OSError(number, "busy")))
+    result = Jobs(slot, tmp_path, commit).run("true")
+    assert (result.passed, result.fault) == (False, "worktree_failed")
+    assert said in result.message

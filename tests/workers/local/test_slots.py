@@ -112,3 +112,15 @@ def test_a_slot_whose_lock_was_removed_is_not_used_again(state: Path, tmp_path: 
     again = slots.take()
     assert again.is_held
     again.let_go()
+
+
+def test_a_slot_that_is_stuck_is_kept_from_the_next_worker(state: Path, tmp_path: Path) -> None:
+    """Another one is taken, and at the end of the pool its lock goes with the others."""
+    slots = Slots(tmp_path / "cache", state / "slots")
+    stuck = slots.take()
+    stuck.is_stuck = True
+    slots.put_back(stuck)
+    assert slots.take().number == 1
+    slots.release()
+    with taken(state, tmp_path / "cache") as later:
+        assert later == [0]

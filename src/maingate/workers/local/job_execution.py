@@ -5,6 +5,7 @@ an outcome with a fault, never an exception: it says nothing about the patch, an
 better luck.
 """
 
+import errno
 import json
 import os
 import re
@@ -62,8 +63,18 @@ def _removed(worktree: Worktree) -> str:
         worktree.destroy()
         worktree.slot_dir.mkdir()  # a slot that is gone was removed by another
     except OSError as error:
-        return f"{worktree.slot_dir} cannot be removed: {error}"
+        return f"{worktree.slot_dir} cannot be removed: {error.strerror}{_way_out(error, worktree)}"
     return ""
+
+
+def _way_out(error: OSError, worktree: Worktree) -> str:
+    """Return what a person can do about a part of a slot that cannot be removed."""
+    at = os.fsdecode(error.filename or worktree.slot_dir)
+    if error.errno == errno.EBUSY:
+        return f": a job has mounted something there; `umount {at}` helps"
+    if error.errno in {errno.EPERM, errno.EACCES}:
+        return f": a job has left files of another user there, as from a container; `sudo rm -rf {at}` helps"
+    return f": {at}"
 
 
 class _JobExecution:

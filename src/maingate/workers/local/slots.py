@@ -30,12 +30,14 @@ class Slot:
         path: Its folder.
         locks: The descriptors that lock it.
         lock_paths: The files that they are of.
+        is_stuck: Whether something in it cannot be removed, so that no job can have it.
     """
 
     number: int
     path: Path
     locks: tuple[int, ...]
     lock_paths: tuple[Path, ...] = ()
+    is_stuck: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -46,6 +48,14 @@ class Slot:
     def is_whole(self) -> bool:
         """True while work done in it counts: neither its folder nor a lock was removed meanwhile."""
         return self.is_held and self.path.is_dir()
+
+    @property
+    def is_empty(self) -> bool:
+        """True while nothing is in its folder."""
+        try:
+            return not os.listdir(self.path)  # noqa: PTH208 - names alone are wanted
+        except (FileNotFoundError, NotADirectoryError):
+            return True
 
     def let_go(self) -> None:
         """Release its locks."""
@@ -65,6 +75,7 @@ class Slots:
     def __init__(self, folder: Path, locks: Path, *, former: Sequence[Path] = ()) -> None:
         self._folder, self._locks, self._former = folder, locks, former
         self._free: list[Slot] = []
+        self._stuck: list[Slot] = []
 
     def make(self) -> None:
         """Create the folders; that of the locks in a state folder that exists.
@@ -98,14 +109,14 @@ class Slots:
         raise OSError(f"all {_MOST} are taken")
 
     def put_back(self, slot: Slot) -> None:
-        """Keep a slot locked for the next worker of this pool."""
-        self._free.append(slot)
+        """Keep a slot locked for the next worker of this pool; one that is stuck is kept from all of them."""
+        (self._stuck if slot.is_stuck else self._free).append(slot)
 
     def release(self) -> None:
         """Release the slots that were put back."""
-        for slot in self._free:
+        for slot in (*self._free, *self._stuck):
             slot.let_go()
-        self._free = []
+        self._free, self._stuck = [], []
 
     def end_orphans(self) -> int:
         """End the processes that earlier control processes left in slots which are free now.

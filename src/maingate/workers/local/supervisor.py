@@ -182,6 +182,9 @@ def _doubt(member: Member, ticket: JobTicket, result: CommandResult) -> tuple[Re
         return ReasonCode.WORKER_LOST, "it was stopped by another program"
     # A worker removes a worktree itself that it cannot make ready, but never its locks.
     slot, has_failed = member.slot, result.fault in {"worktree_failed", "filter_failed"}
+    if has_failed and slot.is_held and not slot.is_empty:
+        slot.is_stuck = True
+        return ReasonCode.WORKTREE_FAILED, result.message
     if slot.is_held if has_failed else slot.is_whole:
         return None
     return ReasonCode.WORKTREE_FAILED, f"its worktree {slot.path} was removed while the job ran"
