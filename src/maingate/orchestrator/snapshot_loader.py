@@ -138,6 +138,7 @@ def _restore(
     """Fill in how far a workstream had come."""
     if row.landed_commit is not None:
         node.landed = _tip(repository, row.landed_commit)
+        node.landed_by = max((intent.id for intent in meant if intent.new == row.landed_commit), default="")
     if node.has_ended:
         return
     if row.base_commit is not None:

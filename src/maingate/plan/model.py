@@ -306,7 +306,7 @@ class Plan(PlanPart):
         return tuple(name for name in order if name in wanted)
 
     def workstream_order(self) -> list[str]:
-        """Return the workstreams: each after those it needs, higher priority first, else as listed."""
+        """Return the workstreams in the order in which they land (`landing_order`)."""
         needs = {name: workstream.needs for name, workstream in self.workstreams.items()}
         return landing_order(needs, lambda name: self.workstreams[name].priority)
 

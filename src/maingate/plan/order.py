@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 
 def stable_order(
-    needs: Mapping[str, Sequence[str]], *, rank: Callable[[str], tuple[float, ...]] | None = None
+    needs: Mapping[str, Sequence[str]],
+    *,
+    rank: Callable[[str], tuple[float, ...]] | None = None,
+    placed: dict[str, int] | None = None,
 ) -> list[str]:
     """Return names ordered so that each comes after its needs, else as listed.
 
     Args:
         needs: The needs of each name, in the order listed. Needs that are no key are ignored.
         rank: Among the names that could come next, the smallest rank goes first; ties as listed.
+        placed: Is told the place of each name as it gets it, for a rank that depends on those before.
 
     Returns:
         All names that can be ordered; those on a circle, or behind one, are left out.
@@ -31,6 +35,8 @@ def stable_order(
     ordered: list[str] = []
     while ready:
         name = heapq.heappop(ready)[1]
+        if placed is not None:
+            placed[name] = len(ordered)
         ordered.append(name)
         for dependent in dependents[name]:
             open_needs[dependent].discard(name)
@@ -42,6 +48,14 @@ def stable_order(
 def landing_order(needs: Mapping[str, Sequence[str]], priority: Callable[[str], int]) -> list[str]:
     """Return workstreams in the order in which they land.
 
-    Each comes after those it needs; among the others the higher priority goes first, ties as listed.
+    The higher priority goes first. Of those with one priority, each comes after all that could land when the
+    last of those it needs did, since it can begin only then: no workstream has to wait for it, and none
+    overtakes it, however long the gates of either take. Ties as listed.
     """
-    return stable_order(needs, rank=lambda name: (-priority(name),))
+    places: dict[str, int] = {}
+
+    def rank(name: str) -> tuple[float, ...]:
+        """Return the rank of a workstream whose needs all have places."""
+        return (-priority(name), max((places[need] for need in needs[name] if need in places), default=-1))
+
+    return stable_order(needs, rank=rank, placed=places)

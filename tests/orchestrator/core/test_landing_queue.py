@@ -741,3 +741,26 @@ def test_all_patches_are_applied_though_they_are_read_one_after_the_other(seed: 
         }
     )
     assert states(World(plan, {}, seed=seed).run()) == {"a": "landed"}
+
+
+# -- needs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("proof", [Proof.COMMIT, Proof.REF])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_one_that_needs_another_lands_in_one_order_on_one_base_however_many_land_at_once(
+    proof: Proof, workers: int
+) -> None:
+    """`b` is behind `c`, which can land beside `a`, and begins on `a`, whether `c` came with it or not."""
+    workstreams = {name: {"tasks": {"t": {"patch": "x"}}} for name in "abc"} | {
+        "b": {"needs": ["a"], "tasks": {"t": {"patch": "x"}}}
+    }
+    plan = Plan.from_json(
+        {"maingate": 1, "name": "p", "gates": {"unit": {"run": "true"}}, "workstreams": workstreams}
+    )
+    queue = Queue(plan, {}, seed=0, proof=proof, workers=workers)
+    core = queue.play()
+    assert "".join(name for car in queue.cars for name in car) == "acb"
+    based_on = next(ws.base for ws in core.run.order if ws.name == "b")
+    landed_a = next(ws.landed for ws in core.run.order if ws.name == "a")
+    assert based_on == landed_a

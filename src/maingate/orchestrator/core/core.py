@@ -6,9 +6,9 @@ come twice or late. The cost of an event is what it changes, never the size of t
 
 Three rules make the result independent of timing where all patches are ready: the patches of a workstream are
 applied in the plan's order, workstreams land in the plan's order, several at once where they can, and a
-workstream begins on what the target held when the last of those it needs completed, whether that landed
-something or not; without needs, on the run's base. A workstream whose tools are still at work has no place in
-that order yet, and holds up no other.
+workstream begins on the commit by which the last of those it needs landed; without needs, on the run's base.
+That order has a workstream behind all that could land when its needs had, unless its priority is higher. One
+whose tools are still at work has no place in it yet, and holds up no other.
 
 Each event goes to one of its parts (`maingate.orchestrator.core.core_assembly`):
 

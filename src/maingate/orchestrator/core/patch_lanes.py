@@ -56,10 +56,9 @@ class Lanes:
     # -- a lane begins ---------------------------------------------------------------------------------------
 
     def lay(self, workstream: WorkstreamNode) -> None:
-        """Start the lane on its own base, or on what the target holds now that its needs have ended."""
+        """Start the lane on the workstream's base."""
         if workstream.base is None:
-            run = self._turn.run
-            workstream.base = workstream.begins_on or (run.tip if workstream.needs else run.base)
+            workstream.base = self._turn.run.base_of(workstream)
         settled = workstream.settled or workstream.base
         workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
         self._publish_first(workstream)

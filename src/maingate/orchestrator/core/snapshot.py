@@ -149,6 +149,7 @@ class WorkstreamNode:
         base: The commit that it begins on.
         settled: When it was loaded: the last of its commits whose gates have passed.
         landed: The target's head once it landed; None when it had nothing to land.
+        landed_by: The intent by which it landed; those of one target sort by the order of their landings.
         may_defer_gates: Whether its merged result may be judged before its patches, and these if that fails.
         defers_gates: Whether that is so still.
         intents: All intents to land it, oldest first.
@@ -177,6 +178,7 @@ class WorkstreamNode:
     base: Tip | None = None
     settled: Tip | None = None
     landed: Tip | None = None
+    landed_by: str = ""
     may_defer_gates: bool = False
     defers_gates: bool = False
     intents: list[LandingIntent] = field(default_factory=list)
@@ -307,6 +309,29 @@ class RunNode:
     def input(self) -> RunInput:
         """The facts about it that stay the same, for effects."""
         return RunInput(id=self.id, plan=self.plan, target=self.target, base=self.base)
+
+    def base_of(self, workstream: WorkstreamNode) -> Tip:
+        """Return the commit that a workstream begins on, now that all it needs has ended.
+
+        That is the one by which the last of these landed, and not what the target holds by now: what lands
+        beside them, or after them, depends on how long gates take. One that had nothing to land stands for
+        those that it needs itself.
+        """
+        if workstream.begins_on is not None:
+            return workstream.begins_on
+        landings = {"": self.base}
+        wanted, seen = list(workstream.needs), set[str]()
+        while wanted:
+            name = wanted.pop()
+            need = self.workstreams[name]
+            if name in seen:
+                continue
+            seen.add(name)
+            if need.landed is None:
+                wanted += need.needs
+            else:
+                landings[need.landed_by] = need.landed
+        return landings[max(landings)]
 
     @property
     def needs_workers(self) -> bool:

@@ -1009,6 +1009,7 @@ class LandingQueue:
             patch.commit = intent.commits[patch.id]
             self._turn.move_patch(task, patch_steps.commit(patch.head, commit=patch.commit))
         self._turn.decision.target = tip.commit
+        workstream.landed_by = intent.id
         self._complete(workstream, tip)
 
     def _complete(self, workstream: WorkstreamNode, landed: Tip | None) -> None:
