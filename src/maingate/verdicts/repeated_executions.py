@@ -130,7 +130,6 @@ class GateExecutions:
         *,
         once: bool = False,
         alone: bool = False,
-        has_failed: bool = False,
     ) -> Ended:
         """Run a gate until it passes or has failed as often as it may.
 
@@ -142,7 +141,6 @@ class GateExecutions:
             tip: The commit and tree.
             once: Whether its failure is not confirmed, whatever the settings say.
             alone: Whether it runs by itself from the beginning.
-            has_failed: Whether it failed on this tree before: a pass is then recorded as flaky.
 
         Raises:
             DrainedError: The run is stopping and starts no more gates.
@@ -171,8 +169,8 @@ class GateExecutions:
                     return Ended(end=end, attempts=attempts, has_clashed=clashed)
                 continue
             if end.passed:
-                flaky = failures > 0 or has_failed
-                return Ended(end=end, attempts=failures + 1, has_clashed=clashed, is_flaky=flaky)
+                attempts = failures + 1
+                return Ended(end=end, attempts=attempts, has_clashed=clashed, is_flaky=failures > 0)
             failures += 1
             if failures > most:
                 return Ended(end=end, attempts=failures, has_clashed=clashed)

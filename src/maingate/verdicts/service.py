@@ -169,9 +169,7 @@ class VerdictService:
             )
         row = self._row(subject, gate, tip, key)
         try:
-            ended = await self._executions.run_until_sure(
-                subject, row, tip, once=once, alone=again, has_failed=self._failures[key] > 0
-            )
+            ended = await self._executions.run_until_sure(subject, row, tip, once=once, alone=again)
         except (asyncio.CancelledError, DrainedError):
             if row.id in self.running:
                 self._records.abandon(row)
@@ -179,7 +177,9 @@ class VerdictService:
         finally:
             self._executions.forget_row(row.id)
         answer = answer_of(row, ended)
-        if not answer.passed and answer.fault is None:
+        if answer.passed:  # of several confirmations that run at once, the first pass shows the flake
+            answer = replace(answer, is_flaky=answer.is_flaky or self._failures.pop(key, 0) > 0)
+        elif answer.fault is None:
             self._failures[key] += 1
             answer = replace(answer, is_sure=not once or self._failures[key] > 1)
         if ended.attempts == 0:

@@ -12,27 +12,14 @@ from maingate.orchestrator.core.events import (
     AttemptEnded,
     BreakersRead,
     CancelRequested,
-    CarSealed,
-    ChainBuilt,
-    ChainJudged,
     CoreEvent,
-    LandingFailed,
-    LandingObstructed,
     NoPatchTaken,
     OverrideRequested,
     PatchesApplied,
     PatchJudged,
     PatchRestored,
     PatchTaken,
-    QueueAnswered,
-    QueueOrdersRead,
-    QueueRead,
     RetryDue,
-    TargetLanded,
-    TargetLetGo,
-    TargetMoved,
-    TargetSeen,
-    TargetTaken,
     ToolDue,
     ToolEnded,
     WorkstreamBroken,
@@ -40,7 +27,8 @@ from maingate.orchestrator.core.events import (
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.operator import Operator
 from maingate.orchestrator.core.patch_lanes import Lanes
-from maingate.orchestrator.core.queue.landing_queue import LandingQueue, Request
+from maingate.orchestrator.core.queue.landing_queue import LandingQueue
+from maingate.orchestrator.core.queue.queue_state import Request
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.tool_endings import ToolEndings
 from maingate.orchestrator.core.tool_use import ToolUse
@@ -161,19 +149,7 @@ class CoreParts:
             PatchRestored: lanes.patch_restored,
             PatchesApplied: lanes.patches_applied,
             PatchJudged: lanes.patch_judged,
-            TargetSeen: landing.seen,
-            ChainBuilt: landing.built,
-            ChainJudged: landing.judged,
-            CarSealed: landing.sealed,
-            QueueOrdersRead: landing.ordered,
-            TargetLanded: landing.landed,
-            TargetMoved: landing.moved,
-            LandingObstructed: landing.obstructed_by,
-            LandingFailed: landing.failed,
-            TargetTaken: landing.taken,
-            TargetLetGo: landing.let_go,
-            QueueRead: landing.queue_read,
-            QueueAnswered: landing.answered,
+            **landing.handlers(),
             WorkstreamBroken: operator.broken,
             CancelRequested: operator.cancel,
             OverrideRequested: operator.override,

@@ -7,7 +7,8 @@ from maingate.ids import TaskId, WorkstreamId
 from maingate.orchestrator.core import operator_decisions
 from maingate.orchestrator.core.endings import Endings
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested, WorkstreamBroken
-from maingate.orchestrator.core.queue.landing_queue import LandingQueue, Request
+from maingate.orchestrator.core.queue.landing_queue import LandingQueue
+from maingate.orchestrator.core.queue.queue_state import Request
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
 from maingate.orchestrator.core.tasks import Tasks
 from maingate.orchestrator.core.turn import AppliedOverride, Turn

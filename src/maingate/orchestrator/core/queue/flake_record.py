@@ -12,7 +12,7 @@ _ASSUMED_PASSES = 4
 
 
 class FlakeRecord:
-    """What gates said of trees that turned out to be right, in this run and on record.
+    """Passes and flakes of gates, in this run and on record.
 
     Args:
         record: The past of the gates.
