@@ -224,6 +224,17 @@ def test_a_clash_of_two_gates_blames_nobody(base: GitRepo, tmp_path: Path) -> No
     assert [str(gate.output).splitlines()[0] for gate in gates] == [CLASHED] * 2
 
 
+def test_a_gate_that_clashes_is_told_once_and_runs_alone_from_then_on(base: GitRepo, tmp_path: Path) -> None:
+    """By its name, with what to declare."""
+    gate = clashing(tmp_path, "unit")
+    landed = land(base, side_by_side(base, 5), gates={"unit": {"run": gate, "on": ["task"]}}, workers=2)
+    assert (landed.state, landed.report["gates"]["flaky"]) == ("succeeded", 2)
+    with Maingate.open(base.path, create=False) as maingate, maingate.database.read() as conn:
+        told = conn.exec_driver_sql("SELECT reason FROM events WHERE event_type = 'warning'").scalars().all()
+    (warning,) = told
+    assert "gate unit failed 2 times beside other jobs and then passed alone" in str(warning)
+
+
 def test_what_fails_by_itself_too_is_to_blame(base: GitRepo, tmp_path: Path) -> None:
     """The innocent one of two that clashed lands, the other is quarantined."""
     patches = side_by_side(base, 2)

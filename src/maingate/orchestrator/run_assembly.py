@@ -109,7 +109,15 @@ def assemble(
         is_only_asked: Whether the process only answers requests.
     """
     threads = deps.parts.threads(deps.workers + 1, "patches")
-    services = RunServices.of(deps, run.id, run.plan, heads=heads, told=hooks.committed, failed=hooks.failed)
+    services = RunServices.of(
+        deps,
+        run.id,
+        run.plan,
+        heads=heads,
+        told=hooks.committed,
+        failed=hooks.failed,
+        warn=hooks.warn,
+    )
     limits = _limits(deps, run.plan, services.roster.worker_id, is_only_asked=is_only_asked)
     core = Core(run, limits, now=deps.clock.now())
     dispatcher = _dispatcher(deps, run, services, threads, hooks)

@@ -16,6 +16,7 @@ from maingate.orchestrator.shell.job_maker import JobMaker
 from maingate.orchestrator.worker_roster import Roster
 from maingate.plan.model import Plan
 from maingate.state.steps.step import Head, Step
+from maingate.verdicts.clashes import Clashes
 from maingate.verdicts.records import VerdictRecords
 from maingate.verdicts.repeated_executions import GateExecutions
 from maingate.verdicts.service import VerdictService
@@ -58,6 +59,7 @@ class RunServices:
         heads: dict[str, Head],
         told: Told,
         failed: Callable[[Exception], None],
+        warn: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """Make the services; none of them starts yet.
 
@@ -68,6 +70,7 @@ class RunServices:
             heads: See ``Recorder``.
             told: See ``Recorder``.
             failed: See ``Recorder``.
+            warn: Records a warning and shows it to people; outside of a run there is no record for it.
         """
         clock, parts = deps.clock, deps.parts
 
@@ -101,6 +104,7 @@ class RunServices:
             records=records,
             clock=clock,
             confirm=deps.settings.confirm_failures,
+            clashes=Clashes(warn),
         )
         verdicts = VerdictService(
             definitions=plan.gates,

@@ -20,6 +20,7 @@ from maingate.plan.definitions import GateDefinition
 from maingate.reasons import NOT_RUN
 from maingate.state.steps import gates as gate_steps
 from maingate.uet.process.command import CommandResult
+from maingate.verdicts.clashes import Clashes
 from maingate.verdicts.records import Ended, VerdictRecords, log_name
 from maingate.verdicts.subject import JudgedSubject
 from maingate.workers.backend import Backend, JobEnd, WorkerLost, require_worker
@@ -59,6 +60,7 @@ class GateExecutions:
         backend: Runs jobs.
         records: Writes down that an execution began.
         confirm: Whether a failure is tried once more on the same tree before it counts.
+        clashes: Finds the gates that are to run alone.
     """
 
     def __init__(
@@ -70,9 +72,11 @@ class GateExecutions:
         records: VerdictRecords,
         clock: Clock,
         confirm: bool,
+        clashes: Clashes,
     ) -> None:
         self._definitions, self._make_job, self._backend = definitions, make_job, backend
         self._records, self._clock, self._confirm = records, clock, confirm
+        self._clashes = clashes
         self._starting: dict[str, tuple[GateRow, str]] = {}
         self._jobs_on: dict[str, set[str]] = {}
         self._asked_by: dict[str, tuple[JudgedSubject, GateRow]] = {}
@@ -168,6 +172,7 @@ class GateExecutions:
                 if lost == LOST_ATTEMPTS:
                     return Ended(end=end, attempts=attempts, has_clashed=clashed)
                 continue
+            self._clashes.note(row.name, row.tree, end)
             if end.passed:
                 attempts = failures + 1
                 return Ended(end=end, attempts=attempts, has_clashed=clashed, is_flaky=failures > 0)
@@ -190,7 +195,7 @@ class GateExecutions:
         job_id = f"{row.id}.{attempt}"
         urgent = attempt > 1 or subject.is_urgent
         job = self._make_job(row.name, tip, job_id, attempt, log_name(row, attempt), urgent=urgent)
-        job = replace(job, exclusive=job.exclusive or alone)
+        job = replace(job, exclusive=job.exclusive or alone or self._clashes.is_lonely(row.name))
         jobs = self._jobs_on.setdefault(tip.commit, set())
         jobs.add(job_id)
         self._asked_by[job_id] = (subject, row)
