@@ -313,8 +313,8 @@ class RunNode:
     def base_of(self, workstream: WorkstreamNode) -> Tip:
         """Return the commit that a workstream begins on, now that all it needs has ended.
 
-        That is the one by which the last of these landed, and not the present head of the target: what lands
-        beside them, or after them, depends on how long gates take. One that had nothing to land stands for
+        That is the one by which the last of these landed, and not the present head of the target. Workstreams
+        that land beside or after them depend on how long gates take. One that had nothing to land stands for
         those that it needs itself.
         """
         if workstream.begins_on is not None:
