@@ -56,8 +56,34 @@ def test_ctrl_c_leaves_the_run_to_the_server(yard: Yard, tmp_path: Path) -> None
         assert hosted.until_ended("repo", run_id) == "canceled"
 
 
+def test_commands_on_one_target_are_proved_together_and_each_has_its_own_answer(
+    yard: Yard, tmp_path: Path
+) -> None:
+    """One is refused, one is cancelled, two land: exit codes and reports are those of each run alone."""
+    go = tmp_path / "go"
+    gate = f"{waiting_for(go)}; ! test -e b.txt"
+    with hosting(yard.repo.path) as hosted:
+        following = {}
+        for name in "abcd":
+            plan = yard.plan(name, gate=gate)
+            following[name] = start_maingate("run", str(plan), "--json", cwd=yard.repo.path, home=tmp_path)
+            wait_until(lambda: len(hosted.host.hosted()) == len(following), "its process")
+        wait_until(lambda: Path(f"{go}.begun").exists(), "a gate")
+        newest = max(hosted.host.hosted(), key=lambda run: run.id)
+        cancelled = maingate("cancel", newest.id, cwd=yard.repo.path, home=tmp_path)
+        assert cancelled.returncode == 0, cancelled.stderr
+        go.touch()
+        told = {name: command.communicate() for name, command in following.items()}
+    codes = {name: command.returncode for name, command in following.items()}
+    assert codes == {"a": 0, "b": 1, "c": 0, "d": 3}, told
+    states = {name: json.loads(out)["workstreams"][0]["state"] for name, (out, _) in told.items()}
+    assert states == {"a": "completed", "b": "failed", "c": "completed", "d": "cancelled"}
+    assert yard.names_on("main") == {"a", "c"}
+
+
 def test_a_run_that_waits_for_its_turn_says_so_and_ends_with_the_server(yard: Yard, tmp_path: Path) -> None:
     """The server is stopped: what ran says how it goes on, and so does what waited. `resume` does go on."""
+    yard.set_runs_per_target(1)
     go = tmp_path / "go"
     with hosting(yard.repo.path, drain_time=timedelta(seconds=PATIENCE)) as hosted:
         plans = [yard.plan("a", gate=waiting_for(go), workstreams=TWO_STREAMS), yard.plan("b")]
@@ -67,7 +93,7 @@ def test_a_run_that_waits_for_its_turn_says_so_and_ends_with_the_server(yard: Ya
         wait_until(hosted.site["repo"].queue.waiting, "the second run")
         (waiting,) = hosted.site["repo"].queue.waiting()
         assert second.stdout.readline().startswith(f"run {waiting.id}: b")
-        assert second.stdout.readline().startswith("waiting for its turn on main, where run_")
+        assert second.stdout.readline().startswith("waiting for its turn on main: older runs")
         hosted.host.drain()
         _, said = second.communicate()
         assert second.returncode == 3

@@ -1,4 +1,4 @@
-"""A host runs the runs of several repositories at once, one after the other on each target."""
+"""A host runs the runs of several repositories at once, and several on each target."""
 
 import errno
 import os
@@ -17,6 +17,7 @@ from maingate.server.host import RunHost
 from maingate.server.process_start import start
 from maingate.server.served_repositories import Phase, Site
 from maingate.services.handover.run_queue import NO_OPTIONS
+from maingate.services.runs.run_watch import RunWatch, StandingCode
 from support.crashing import wait_until
 from support.serving import PATIENCE, TWO_STREAMS, Yard, hosting, report, waiting_for
 
@@ -55,8 +56,46 @@ def test_targets_go_on_beside_each_other_and_a_faulty_run_stops_no_other(
     assert (one.names_on("main"), one.names_on("other"), two.names_on("main")) == ({"a"}, {"b"}, {"c"})
 
 
-def test_runs_on_one_target_follow_each_other_oldest_first(yards: tuple[Yard, Yard], tmp_path: Path) -> None:
+def test_runs_on_one_target_are_at_work_at_once_and_land_together(
+    yards: tuple[Yard, Yard], tmp_path: Path
+) -> None:
+    """Each has a process of its own; one that may not begin yet begins when one of them has ended."""
+    yard, go = yards[0], tmp_path / "go"
+    yard.set_runs_per_target(3)
+    with hosting(yard.repo.path) as hosted:
+        runs = [hosted.submit("repo", yard.plan(name, gate=waiting_for(go))) for name in "abcd"]
+        wait_until(lambda: len(hosted.host.hosted()) == 3, "three processes")
+        wait_until(lambda: Path(f"{go}.begun").exists(), "a gate")
+        assert {run.id for run in hosted.host.hosted()} == set(runs[:3])
+        assert len({run.pid for run in hosted.host.hosted()}) == 3
+        standing = RunWatch(hosted.site["repo"].context, runs[3]).look().standing
+        assert standing.code is StandingCode.BLOCKED
+        assert standing.message.endswith("older runs are at work, `runs_per_target` is 3")
+        go.touch()
+        assert [hosted.until_ended("repo", each) for each in runs] == ["succeeded"] * 4
+    assert yard.names_on("main") == set("abcd")
+
+
+def test_one_that_waits_for_its_turn_is_cancelled_at_once(yards: tuple[Yard, Yard], tmp_path: Path) -> None:
+    """The process that does so is not counted; that of the run ahead goes on."""
+    yard, go = yards[0], tmp_path / "go"
+    yard.set_runs_per_target(1)
+    with hosting(yard.repo.path) as hosted:
+        first, behind = [hosted.submit("repo", yard.plan(name, gate=waiting_for(go))) for name in "ab"]
+        wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
+        hosted.site["repo"].operator.cancel(behind, message="no", operator="ada")
+        assert hosted.until_ended("repo", behind) == "canceled"
+        assert [run.id for run in hosted.host.hosted() if run.id == first] == [first]
+        go.touch()
+        assert hosted.until_ended("repo", first) == "succeeded"
+    assert yard.names_on("main") == {"a"}
+
+
+def test_with_one_run_at_a_time_they_follow_each_other_oldest_first(
+    yards: tuple[Yard, Yard], tmp_path: Path
+) -> None:
     """Each begins on what the one before it has landed."""
+    yards[0].set_runs_per_target(1)
     yard, order = yards[0], tmp_path / "order"
     plans = [yard.plan(name, gate=f"ls *.txt | tr '\\n' ' ' >> {order}; echo >> {order}") for name in "bac"]
     with hosting(yard.repo.path) as hosted:
@@ -76,6 +115,7 @@ def test_a_server_that_ends_waits_for_gates_and_the_next_one_goes_on(
 ) -> None:
     """The gate that runs is not lost; the run says how it goes on, and the run behind it is taken up too."""
     yard, go = yards[0], tmp_path / "go"
+    yard.set_runs_per_target(1)
     with hosting(yard.repo.path, drain_time=timedelta(seconds=PATIENCE)) as hosted:
         first = hosted.submit("repo", yard.plan("a", gate=waiting_for(go), workstreams=TWO_STREAMS))
         behind = hosted.submit("repo", yard.plan("b"))

@@ -14,10 +14,12 @@ from support.crashing import (
     check_each_landed_once,
     check_the_checkout,
     check_the_record,
+    kill_all,
+    landings,
     wait_until,
 )
 from support.postgresql import new_database
-from support.serving import logged, serve
+from support.serving import logged, serve, waiting_for
 
 AMID_LANDING = "landing.after-ref:stop"
 """The place between the move of the branch and its record; the process stops there and can be continued."""
@@ -104,3 +106,41 @@ def test_a_server_says_when_it_is_ready_answers_and_ends(world: World, tmp_path:
 def _state_of(pid: int) -> str:
     """Return the state of a process, as a letter."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+def test_a_server_that_is_killed_amid_several_runs_is_continued_by_the_next(tmp_path: Path) -> None:
+    """Their processes stop with it, and the commands say so; the next one goes on with all of them."""
+    world, go = World.create(tmp_path / "world", {"a.txt": "a\n"}), tmp_path / "go"
+    patches = {name: world.repo.diff_of({f"{name}.txt": f"{name}\n"}) for name in "xyz"}
+    first = serve(world)
+    try:
+        wait_until(lambda: logged(first, "listening"), "the server")
+        following = []
+        for number, name in enumerate("xyz", start=1):
+            world.write_plan(
+                patches, gates={"unit": {"run": waiting_for(go)}}, workstreams={name: _lands(name)}
+            )
+            following.append(world.run())
+            wait_until(lambda number=number: len(logged(first, "process_started")) == number, "its process")  # type: ignore[misc]
+        wait_until(Path(f"{go}.begun").exists, "a gate")
+        first.send(signal.SIGKILL)
+        assert first.ended() == -signal.SIGKILL
+        second = serve(world)
+        wait_until(lambda: logged(second, "listening"), "the second server")
+        go.touch()
+        assert [command.ended() for command in following] == [3, 3, 3], [each.said for each in following]
+        runs = "SELECT state FROM runs"
+        wait_until(lambda: world.rows(runs) == [("succeeded",)] * 3, "the ends of the runs")
+        second.send(signal.SIGTERM)
+        assert second.ended() == 0, second.said
+    finally:
+        kill_all(world.commands)
+    landed = world.rows("SELECT name, state FROM workstreams ORDER BY name")
+    assert landed == [(name, "completed") for name in "xyz"]
+    assert sorted(landings(world.repo)) == sorted(row[0] for row in world.rows("SELECT id FROM workstreams"))
+    check_the_record(world)
+    check_the_checkout(world)
+
+
+def _lands(name: str) -> dict[str, object]:
+    return {"tasks": {"t": {"patch": name}}}

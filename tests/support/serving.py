@@ -67,6 +67,12 @@ class Yard:
         }
         return write_plan(self.folder / f"plan.{name}", described, {"p": patch})
 
+    def set_runs_per_target(self, number: int) -> None:
+        """State in the repository's own settings how many runs on a branch a server has at work at once."""
+        file = self.repo.path / ".git" / "maingate" / "maingate.toml"
+        file.parent.mkdir()
+        file.write_text(f"[server]\nruns_per_target = {number}\n")
+
     def names_on(self, branch: str) -> set[str]:
         """Return the files on a branch, without their endings."""
         names = self.repo.git("ls-tree", "--name-only", branch).split()

@@ -147,14 +147,22 @@ def _lease_at_work(conn: Connection, run_id: str, target_key: str, now: datetime
 
 def is_examined(conn: Connection, run: RunRow, now: datetime) -> bool:
     """Return whether other work than a run holds a run's target: it may run gates on the run's behalf."""
-    lease = _held_on_target_of(conn, run, now)
-    return lease is not None and lease.holder.kind is not HolderKind.RUN
+    return other_work_on(conn, run, now) is not None
 
 
 def is_ref_held(conn: Connection, repository_id: str, ref: str, now: datetime) -> bool:
     """Return whether a living process holds a branch of a repository, whatever it does there."""
     lease = leases.of_key(conn, key_of(repository_id, ref))
     return lease is not None and is_held(lease, now)
+
+
+def other_work_on(conn: Connection, run: RunRow, now: datetime) -> Lease | None:
+    """Return the lease of a living process that holds the target of a run for other work than a run.
+
+    A process of another run lands this one's workstreams, so it is in nothing's way.
+    """
+    lease = _held_on_target_of(conn, run, now)
+    return None if lease is None or lease.holder.kind is HolderKind.RUN else lease
 
 
 def _held_on_target_of(conn: Connection, run: RunRow, now: datetime) -> Lease | None:

@@ -1,4 +1,4 @@
-"""The host of runs: takes up the runs of all repositories of a site, one after the other on each target.
+"""The host of runs: takes up the runs of all repositories of a site, several on each target at once.
 
 One thread looks at the records: when a bell is rung, when the process of a run has ended, and every second.
 All that it knows is on record or can be read there again, so a server that was killed is continued by the

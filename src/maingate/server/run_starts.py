@@ -1,11 +1,12 @@
 """The post of a server at one repository: its hold, its bell, and the processes of the runs there.
 
-Runs on one target follow one another, the oldest first. A train, on which they go together, takes the place
-of ``_Lane``.
+Runs on one target have processes beside each other, as many as a setting permits, the oldest first; one of
+the processes lands the workstreams of all (`maingate.orchestrator.shared_queue`).
 """
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -33,8 +34,8 @@ _RENEWALS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Lane:
-    """A target, and the one run on it that has a process."""
+class _Hosted:
+    """A run, and its process."""
 
     run: HostedRun
     process: RunProcess = field(repr=False)
@@ -54,13 +55,14 @@ class Post:
 
     def __init__(self, name: str, maingate: Maingate, *, workers: int | None = None) -> None:
         self.name, self._maingate, self._workers = name, maingate, workers
+        self._limit = maingate.context.settings.server.runs_per_target
         self._hold, self._queue = ServerHold(maingate.context), RunQueue(maingate.context)
         self._bell: Doorbell | None = None
         self._renewed_at = 0.0
         self._taken_over: set[RunId] = set()
         self._answered: dict[RunId, str] = {}
         self._attempts = RunAttempts(maingate.context.clock)
-        self._lanes: dict[str, _Lane] = {}
+        self._at_work: dict[RunId, _Hosted] = {}
         self._lock = threading.Lock()
         self._trouble = ""
         self.obstacle: MaingateError | None = None
@@ -127,41 +129,42 @@ class Post:
 
     def collect(self) -> None:
         """Note which processes have ended, and how."""
-        for ref, lane in list(self._lanes.items()):
-            code = lane.process.exit_code()
+        for run_id, hosted in list(self._at_work.items()):
+            code = hosted.process.exit_code()
             if code is None:
                 continue
-            lane.process.close()
+            hosted.process.close()
             with self._lock:
-                del self._lanes[ref]
-            self._attempts.ended(lane.run.id, code)
-            LOG.info("process_ended", run_id=lane.run.id, pid=lane.run.pid, exit_code=code)
+                del self._at_work[run_id]
+            self._attempts.ended(run_id, code)
+            LOG.info("process_ended", run_id=run_id, pid=hosted.run.pid, exit_code=code)
 
     def hosted(self) -> Sequence[HostedRun]:
         """Return the runs here that have a process."""
         with self._lock:
-            return [lane.run for lane in self._lanes.values()]
+            return [hosted.run for hosted in self._at_work.values()]
 
     def interrupt(self, run_id: RunId) -> bool:
         """Stop a run; return whether it has a process here."""
         with self._lock:
-            found = [lane for lane in self._lanes.values() if lane.run.id == run_id]
-        for lane in found:
-            lane.process.stop()
-        return bool(found)
+            hosted = self._at_work.get(run_id)
+        if hosted is not None:
+            hosted.process.stop()
+        return hosted is not None
 
     def kill(self) -> None:
         """Kill the processes that are left."""
-        for lane in list(self._lanes.values()):
-            LOG.warning("killing", run_id=lane.run.id, pid=lane.run.pid)
-            lane.process.kill()
+        for hosted in list(self._at_work.values()):
+            LOG.warning("killing", run_id=hosted.run.id, pid=hosted.run.pid)
+            hosted.process.kill()
         self.collect()
 
     def fds(self) -> Iterator[int]:
         """Return the descriptors that are readable when there is something to do."""
         if self._bell is not None:
             yield self._bell.fd
-        yield from (lane.process.exit_fd for lane in self._lanes.values() if lane.process.exit_fd is not None)
+        exits = (hosted.process.exit_fd for hosted in self._at_work.values())
+        yield from (fd for fd in exits if fd is not None)
 
     def silence(self) -> None:
         """Forget who has rung."""
@@ -207,17 +210,24 @@ class Post:
         return False
 
     def _due(self) -> list[WaitingRun]:
-        """Return the runs whose turn it is: the oldest of each target that has no process."""
-        due: dict[str, WaitingRun] = {}
+        """Return the runs whose turn it is: the oldest of each target, as many as the setting permits.
+
+        One that only answers requests, or is to be cancelled, soon ends: it is not counted.
+        """
+        due: list[WaitingRun] = []
+        at_work = Counter(run.target_ref for run in self.hosted())
         waiting = self._queue.waiting()
         known = {run.id for run in waiting} | {run.id for run in self.hosted()}
         self._attempts.forget_others(known)
         self._answered = {run_id: asked for run_id, asked in self._answered.items() if run_id in known}
         for run in waiting:
-            is_free = run.target_ref not in self._lanes and not run.is_blocked
-            if is_free and run.target_ref not in due and self._is_wanted(run):
-                due[run.target_ref] = run
-        return list(due.values())
+            if run.id in self._at_work or run.is_blocked or not self._is_wanted(run):
+                continue
+            is_short = run.is_asked_itself or self._is_only_asked(run)
+            if is_short or at_work[run.target_ref] < self._limit:
+                due.append(run)
+                at_work[run.target_ref] += not is_short
+        return due
 
     def _is_wanted(self, run: WaitingRun) -> bool:
         """Return whether a run is to go on now; one that stopped waits until it is resumed."""
@@ -264,5 +274,5 @@ class Post:
             since=self._maingate.context.clock.now(),
         )
         with self._lock:
-            self._lanes[run.target_ref] = _Lane(run=hosted, process=process)
+            self._at_work[run.id] = _Hosted(run=hosted, process=process)
         LOG.info("process_started", run_id=run.id, repository=self.name, pid=process.pid)

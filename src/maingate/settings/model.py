@@ -131,6 +131,12 @@ class ServerSettings(BaseModel):
     port: Annotated[StrictInt, Field(ge=0, le=65_535)] = Field(
         default=8470, description="The port that it listens at; `0` for any that is free. Defaults to `8470`."
     )
+    runs_per_target: Annotated[StrictInt, Field(ge=1, le=64)] = Field(
+        default=4,
+        description="Runs on one branch of the repository that have processes at once; the oldest first. One "
+        "of them proves and lands the work of all, so few gates run in the others, but each may have "
+        "`workers` for tools and for gates on single patches. Defaults to `4`.",
+    )
     drain_time: Duration = Field(
         default=timedelta(seconds=60),
         description="Time that running gates have to end when the server is stopped. Defaults to `1m`.",

@@ -11,7 +11,7 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
 from maingate.ids import RunId
-from maingate.landing.lease import is_ref_held
+from maingate.landing.lease import other_work_on
 from maingate.repository_context import RepositoryContext
 from maingate.services.handover.server_hold import living_server, server_named
 from maingate.state.run import RUN
@@ -51,7 +51,7 @@ class WaitingRun:
         is_stopped: Whether its last process stopped on purpose or for a fault, and said so on record.
         asked: The newest unanswered request of an operator to it; None without one.
         is_asked_itself: Whether a request is about the run as a whole, which is to be cancelled.
-        is_blocked: Whether other work of a living process holds its target.
+        is_blocked: Whether other work than a run, as a rollback, holds its target.
     """
 
     id: RunId
@@ -104,7 +104,7 @@ class RunQueue:
             is_stopped=stops.newest(conn, run.id) is not None,
             asked=asked[-1].id if asked else None,
             is_asked_itself=any(each.entity_id == run.id for each in asked),
-            is_blocked=is_ref_held(conn, run.repository_id, run.target_ref, self._context.clock.now()),
+            is_blocked=other_work_on(conn, run, self._context.clock.now()) is not None,
         )
 
     def hand_over(

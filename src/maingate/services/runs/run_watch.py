@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from maingate.db.dao import gates, leases, patches, runs, tasks, workstreams
+from maingate.db.dao import gates, patches, runs, tasks, workstreams
 from maingate.db.dao.history import events, stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.ids import RunId
-from maingate.landing.lease import LEASE_TIME, is_held, key_of
+from maingate.landing.lease import LEASE_TIME, other_work_on
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from maingate.plan.model import Plan
 from maingate.reasons import Reason
@@ -42,7 +42,7 @@ class StandingCode(StrEnum):
     WAITING = "waiting"
     """A server is to take it up."""
     BLOCKED = "blocked"
-    """A server is to take it up when its target is free."""
+    """A server is to take it up when other work on its target has ended, or one of the runs at work."""
     STOPPED = "stopped"
     """Its process has stopped because that was wanted."""
     FAULTED = "faulted"
@@ -228,12 +228,25 @@ class RunWatch:
         return RunStanding(code=StandingCode.LEFT, message=message)
 
     def _waiting(self, conn: Connection, run: RunRow, server: Lease) -> RunStanding:
-        lease = leases.of_key(conn, key_of(run.repository_id, run.target_ref))
-        if lease is None or not is_held(lease, self._context.clock.now()):
-            return RunStanding(code=StandingCode.WAITING, message=self._wait_for(server))
         branch = run.target_ref.removeprefix("refs/heads/")
-        message = f"waiting for its turn on {branch}, where {lease.holder} is at work"
+        lease = other_work_on(conn, run, self._context.clock.now())
+        if lease is not None:
+            message = f"waiting for its turn on {branch}, where {lease.holder} is at work"
+            return RunStanding(code=StandingCode.BLOCKED, message=message)
+        limit = self._context.settings.server.runs_per_target
+        if self._at_work_beside(conn, run) < limit:
+            return RunStanding(code=StandingCode.WAITING, message=self._wait_for(server))
+        message = f"waiting for its turn on {branch}: older runs are at work, `runs_per_target` is {limit}"
         return RunStanding(code=StandingCode.BLOCKED, message=message)
+
+    def _at_work_beside(self, conn: Connection, run: RunRow) -> int:
+        """Count the other runs on the same target that a process is at work on."""
+        others = [
+            other
+            for other in runs.unfinished(conn)
+            if other.target_ref == run.target_ref and self._context.is_own(other) and other.id != run.id
+        ]
+        return sum(self._context.is_at_work(conn, other) for other in others)
 
     def _wait_for(self, server: Lease) -> str:
         """Return the sentence about a server that is to take a run up."""
