@@ -55,7 +55,7 @@ AsJson = Annotated[
 ]
 NoGate = Annotated[bool, typer.Option("--no-gate", help="Do not warn about a plan without gates.")]
 Wait = Annotated[
-    bool, typer.Option("--wait", help="Wait while another process holds the target, instead of failing.")
+    bool, typer.Option("--wait", help="Wait while another process is at work on this run, not fail.")
 ]
 
 
