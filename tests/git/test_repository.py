@@ -511,3 +511,12 @@ def test_a_target_that_only_the_remote_has_is_told(repo: GitRepo, tmp_path: Path
         pytest.raises(RepositoryError, match=r"origin/dev is there: .* `git branch dev origin/dev`"),
     ):
         opened.resolve_target("dev")
+
+
+@pytest.mark.parametrize(
+    "name", ["refs/heads/\x06", "refs/heads/a\0b", "refs/heads/a..b", "refs/heads/", "\ud83c"]
+)
+def test_a_name_that_no_ref_can_have_is_that_of_none(repo: GitRepo, name: str) -> None:
+    """Such names come from outside, and are no fault of the repository."""
+    with Repository.open(repo.path) as opened:
+        assert opened.ref_value(name) is None

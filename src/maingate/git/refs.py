@@ -47,10 +47,10 @@ class RefStore(ObjectStore):
     """The refs of a repository, over its objects."""
 
     def ref_value(self, ref: str) -> str | None:
-        """Return the id that a ref points to; None when there is no such ref."""
+        """Return the id that a ref points to; None when there is no such ref, or none can have that name."""
         try:
             return str(self.handle.lookup_reference(ref).resolve().target)
-        except KeyError:
+        except (KeyError, ValueError):
             return None
         except failures() as error:
             raise GitError(f"the ref {ref} could not be read: {error}") from error
