@@ -20,8 +20,8 @@ _SPACES: Final = re.compile(r"[ \t\n\v\f\r]+")
 _TAG: Final = re.compile(r"[Rr][Ee]:|[ \t:]|(?P<words>\[[^\]]*\] ?)")
 _ADDRESS: Final = re.compile(r"<([^<>]*)>?")
 _BARE_ADDRESS: Final = re.compile(r"[^\s<>(),;]+@[^\s<>(),;]+")
-_NOTE: Final = re.compile(r"\s*(\([^()]*\))\s*")
-"""A comment behind the address, which belongs to the name as it does for git."""
+_NOTE: Final = re.compile(r"\s*([^\s<>@,;][^<>@,;]*)")
+"""Text behind the address, such as a comment, which belongs to the name as it does for git."""
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f<>]")
 _PLACEHOLDER: Final = "\ue000"
 """Stands for a quoted part of a field while its syntax is read."""
@@ -117,7 +117,7 @@ def author_in(value: bytes, charset: str) -> str | None:
     else:
         return None
     if found is not None and (note := _NOTE.fullmatch(text, found.end())) is not None:
-        name += f" {note[1]}"
+        name += f" {note[1].strip()}"
     for part in quoted:
         name = name.replace(_PLACEHOLDER, part, 1)
     name = " ".join(_UNFIT.sub("", _unencoded(name.strip())).split())
