@@ -714,13 +714,6 @@ def test_one_that_passes_by_itself_is_refused_only_after_the_failures_that_lack(
     assert landed(queue.play()) == "ab"
 
 
-def test_the_only_patch_of_one_that_conflicts_is_not_judged() -> None:
-    """No gate has to tell which patch is to blame."""
-    queue = deferred({"t1": {"patch": "x"}}, conflicting={("a", "b")})
-    core = queue.play()
-    assert (states(core), queue.judged) == ({"a": "landed", "b": "conflict"}, [])
-
-
 def test_failures_are_not_confirmed_where_the_settings_say_so() -> None:
     """One failure is enough, whatever is known of the gate."""
     queue = queue_of("a", red_sets=[{"a"}], workers=1, confirms=False)

@@ -159,21 +159,6 @@ class Lanes:
                 if car.item.gates:
                     self._judge(car, failures=failures)
 
-    def refuse_only(self, workstream: WorkstreamNode, reason: Reason) -> bool:
-        """Refuse the only patch of a workstream, whose gates are deferred; return whether that could be done.
-
-        No gate has to tell which patch is to blame then. One that is not critical is judged all the same.
-        """
-        lane = workstream.lane
-        if not workstream.defers_gates or lane is None or len(lane.chain) != 1:
-            return False
-        front = lane.chain[0]
-        if not front.item.is_critical:
-            return False
-        front.judgement = Judgement(opinion=Opinion.FAILED, reason=reason)
-        self._decide_front(workstream, lane)
-        return True
-
     def settle_all(self, workstream: WorkstreamNode) -> None:
         """Settle all applied patches of a workstream: the gates have passed on its merged result."""
         lane = workstream.lane

@@ -13,7 +13,6 @@ from maingate.orchestrator.core.events import (
 )
 from maingate.orchestrator.core.queue.departures import Departures
 from maingate.orchestrator.core.queue.queue_state import Build, QueueState, item_of
-from maingate.orchestrator.core.queue_items import Passenger
 from maingate.orchestrator.core.turn import stated
 from maingate.orchestrator.train.chains import CandidateChain
 from maingate.reasons import FAULTS
@@ -98,12 +97,7 @@ class ChainBuilder:
         is_fault = refused.reason.code in FAULTS
         if refused.behind is None or is_fault:
             reason = stated(refused.reason, workstream.name)
-            if (
-                is_fault
-                or isinstance(workstream, Passenger)
-                or not self._queue.lanes.refuse_only(workstream, reason)
-            ):
-                self._departures.fail(workstream, reason, blames=not is_fault)
+            self._departures.fail(workstream, reason, blames=not is_fault)
         else:
             behind = self._queue.member(refused.behind)
             self._queue.conflicts.setdefault(item_of(workstream), set()).add(item_of(behind))

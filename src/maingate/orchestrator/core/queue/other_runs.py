@@ -15,7 +15,6 @@ from maingate.orchestrator.core.queue.target_sightings import TargetSightings
 from maingate.orchestrator.core.queue_items import Passenger, QueueAnswer
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.core.turn import stated
-from maingate.reasons import ReasonCode
 from maingate.state.queue_item import QueueItemState
 from maingate.state.workstream import WorkstreamState
 
@@ -101,13 +100,7 @@ class OtherRuns:
         elif self._departures.apply_deferred_requests(workstream):
             return
         elif answer.state is QueueItemState.REFUSED and self._is_done(workstream):
-            self._refused(workstream, answer)
-
-    def _refused(self, workstream: WorkstreamNode, answer: QueueAnswer) -> None:
-        """Refuse a workstream; a conflict is that of its only patch, where it has one."""
-        reason = stated(answer.reason, workstream.name)
-        is_conflict = answer.is_blamed and reason.code is ReasonCode.CONFLICT
-        if not (is_conflict and self._queue.lanes.refuse_only(workstream, reason)):
+            reason = stated(answer.reason, workstream.name)
             self._departures.fail(workstream, reason, blames=answer.is_blamed)
 
     def _is_done(self, workstream: WorkstreamNode) -> bool:
