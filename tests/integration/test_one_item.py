@@ -15,7 +15,7 @@ from maingate.errors import GitError, OutsideFaultError
 from maingate.git import private_git
 from maingate.ids import RunId
 from maingate.orchestrator.core.effect_inputs import PatchInput, TaskInput
-from maingate.orchestrator.core.effects import BuildChain, CarMember, LandCar
+from maingate.orchestrator.core.effects import BuildChain, CarMember, ChainLink, LandCar
 from maingate.orchestrator.shell import evidence, failed_effects
 from maingate.orchestrator.shell.landing_effects import LandingEffects
 from maingate.orchestrator.shell.patch_effects import PatchEffects
@@ -245,10 +245,10 @@ def _names_in(values: Any) -> set[str]:
                 Order(label=label) | Piece(order=Order(label=label)) | PatchInput(task=TaskInput(label=label))
             ):
                 names.add(label.split("/")[0])
-            case LandingInput(name=name) | CarMember(name=name):
+            case ChainLink(input=LandingInput(name=name)) | CarMember(name=name):
                 names.add(name)
             case BuildChain(links=links):
-                names |= _names_in([link.input for link in links])
+                names |= _names_in(links)
             case LandCar(members=members):
                 names |= _names_in(members)
             case list() | tuple():
