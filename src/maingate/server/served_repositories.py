@@ -137,8 +137,8 @@ class Site:
                 if str(error) != str(each.error):
                     self._put_absent(each.name, replace(each, error=error))
                 continue
-            self._put_absent(each.name, None)  # its name is free for it
-            self._join(maingate)
+            self._join(maingate, freed=each.name)
+            self._put_absent(each.name, None)  # last: until then it is absent, and never unknown
 
     def unserved(self) -> Sequence[UnservedRepository]:
         """Return the repositories that cannot be opened, and those that this server does not hold."""
@@ -150,15 +150,16 @@ class Site:
         ]
         return [*self.absent.values(), *not_held]
 
-    def _join(self, maingate: ServedRepository) -> None:
-        """Add an opened repository, unless it is there already."""
+    def _join(self, maingate: ServedRepository, *, freed: str | None = None) -> None:
+        """Add an opened repository, unless it is there already, also by the name of an absent one."""
         identity = maingate.context.identity.id
         if any(each.context.identity.id == identity for _, each in self):
             maingate.close()
             return
         maingate.database.use_little_memory()
         maingate.wake = self._wake
-        name = _free_name(maingate.repository.root, {*self.repositories, *self.absent})
+        taken = {*self.repositories, *(name for name in self.absent if name != freed)}
+        name = _free_name(maingate.repository.root, taken)
         self.repositories = MappingProxyType({**self.repositories, name: maingate})
 
     def _miss(self, path: Path, error: MaingateError) -> None:
