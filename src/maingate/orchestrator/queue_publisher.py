@@ -26,6 +26,9 @@ LOOK_INTERVAL: Final = timedelta(milliseconds=500)
 _SHARE: Final = 100
 """Least pause between two looks, in durations of a look."""
 
+_LONGEST_PAUSE: Final = 10.0
+"""Longest pause between two looks, in seconds: also a look that was kept waiting is followed by another."""
+
 
 class QueuePublisher:
     """Publishes the view of the queue of a target.
@@ -67,7 +70,7 @@ class QueuePublisher:
         if (kept := self._kept()) is not None:
             self._post(partial(_write_kept, self._key, sorted(kept)))
         ended = self._clock.monotonic()
-        self._again_at = ended + _SHARE * (ended - began)
+        self._again_at = ended + min(_SHARE * (ended - began), _LONGEST_PAUSE)
 
 
 def _write(key: str, run_id: RunId, view: QueueView, at: datetime, conn: Connection) -> Sequence[Head]:
