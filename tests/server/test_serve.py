@@ -128,7 +128,8 @@ def test_a_server_that_is_killed_amid_several_runs_is_continued_by_the_next(tmp_
         second = serve(world)
         wait_until(lambda: logged(second, "listening"), "the second server")
         go.touch()
-        assert [command.ended() for command in following] == [3, 3, 3], [each.said for each in following]
+        ends = {command.ended() for command in following}  # one whose run went on soon enough saw its end
+        assert ends <= {0, 3}, [each.said for each in following]
         runs = "SELECT state FROM runs"
         wait_until(lambda: world.rows(runs) == [("succeeded",)] * 3, "the ends of the runs")
         second.send(signal.SIGTERM)
