@@ -79,6 +79,18 @@ def load(
     return run, heads
 
 
+def landing_intent(row: Intent) -> LandingIntent:
+    """Return the intent of a landing that a row of the record tells of."""
+    return LandingIntent(
+        id=row.id,
+        run=RunId(row.run_id),
+        workstream=WorkstreamId(row.workstream_id),
+        old=row.old or "",
+        new=row.new,
+        commits={PatchId(patch): commit for patch, commit in row.commits.items()},
+    )
+
+
 def _moved(file: str | None, git_dir: str, repository: Repository) -> str | None:
     """Return the present path of a file that was in a repository before the repository was moved."""
     old = Path(git_dir)
@@ -153,17 +165,7 @@ def _restore(
     )
     if last is not None and last.commit and last.tree:
         node.settled = Tip(commit=last.commit, tree=last.tree)
-    node.intents = [
-        LandingIntent(
-            id=intent.id,
-            run=node.run,
-            workstream=node.id,
-            old=intent.old or "",
-            new=intent.new,
-            commits={PatchId(patch): commit for patch, commit in intent.commits.items()},
-        )
-        for intent in meant
-    ]
+    node.intents = [landing_intent(intent) for intent in meant]
     node.open_intent = next((intent.id for intent in meant if intent.state == "pending"), None)
 
 
