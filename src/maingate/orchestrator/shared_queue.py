@@ -20,6 +20,7 @@ from maingate.orchestrator.core.effect_inputs import RunInput
 from maingate.orchestrator.core.events import QueueAnswered, QueueRead, TargetTaken
 from maingate.orchestrator.core.queue_items import QueueAnswer, QueueItem
 from maingate.orchestrator.injected_parts import TargetHold
+from maingate.orchestrator.snapshot_loader import landing_intent
 from maingate.plan.choices import LandingStyle
 from maingate.plan.model import Plan
 from maingate.settings import Settings
@@ -42,6 +43,7 @@ class QueueTerms:
 
     def __init__(self, plan: Plan, settings: Settings, keys: VerdictKeys) -> None:
         self._plan, self._keys = plan, keys
+        self._known: dict[tuple[str, ...], str | None] = {}
         self._ground = {
             "proof": plan.promise,
             "sign": settings.sign,
@@ -51,7 +53,12 @@ class QueueTerms:
 
     def of(self, gates: Iterable[str]) -> str | None:
         """Return the terms on which workstreams with some gates land here; None where a gate is unknown."""
-        asked = sorted(gates)
+        asked = tuple(sorted(gates))
+        if asked not in self._known:
+            self._known[asked] = self._digest(asked)
+        return self._known[asked]
+
+    def _digest(self, asked: Sequence[str]) -> str | None:
         if any(gate not in self._plan.gates for gate in asked):
             return None
         return digest_of(
@@ -212,16 +219,7 @@ def _pending(conn: Connection, run_id: str) -> Mapping[str, Sequence[LandingInte
     found: dict[str, list[LandingIntent]] = {}
     for intent in intents.pending(conn, run_id):
         if intent.kind == "landing":
-            found.setdefault(intent.workstream_id, []).append(
-                LandingIntent(
-                    id=intent.id,
-                    run=RunId(run_id),
-                    workstream=WorkstreamId(intent.workstream_id),
-                    old=intent.old or "",
-                    new=intent.new,
-                    commits={PatchId(patch): commit for patch, commit in intent.commits.items()},
-                )
-            )
+            found.setdefault(intent.workstream_id, []).append(landing_intent(intent))
     return found
 
 
