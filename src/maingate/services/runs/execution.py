@@ -115,6 +115,7 @@ class ExecutionService:
             RunBusyError: A living process is at work on it.
             InterruptedRunError: It was interrupted and can be resumed.
             OutsideFaultError: Something outside failed; it can be resumed.
+            RepositoryError: The target is merged into by options of git's configuration that are not known.
         """
         watching = listener or SilentListener()
         self._notify(watching)  # of what a killed process did not come to
@@ -123,42 +124,26 @@ class ExecutionService:
             notice = None if listener is None else listener.notice
             settings = self._context.settings_of(run_id, notice)
             template, receiver = _template(settings), traces_of(self._context.settings)
+            with self._context.database.read() as conn:
+                row = runs.get(conn, run_id)
+            self._context.repository.merge_rules.command_words(row.target_ref)  # refuses what is not known
             deps = replace(
                 self._work.dependencies(holder, workers, settings),
-                hold=RunHold(self._context, self._work.holds, holder, self._target_of(run_id)),
+                hold=RunHold(self._context, self._work.holds, holder, row.target_ref),
                 template=template,
                 budget_usd=budget_usd,
                 # a process that only answers requests starts no gate
                 versions={} if is_only_asked else self._versions.pop(run_id, None),
                 committed=hooks.wake,
                 record=TrainRecord() if is_only_asked else train_record(self._context),
-                trace=None if receiver is None else receiver.trace_of(run_id, self._traceparent(run_id)),
+                trace=None if receiver is None else receiver.trace_of(run_id, row.traceparent),
             )
-            self._require_known_merges(run_id)
             with without_collecting():
                 orchestrator = RunOrchestrator(run_id, deps, watching, is_only_asked=is_only_asked)
             gc.freeze()  # the picture lives as long as the run; looking through it for garbage is of no use
             state = self._run(holder, orchestrator)
         self._notify(watching)
         return state
-
-    def _require_known_merges(self, run_id: RunId) -> None:
-        """Refuse options of merges into the target that Maingate cannot merge by, before anything is done.
-
-        Raises:
-            RepositoryError: The configuration has such options.
-        """
-        with self._context.database.read() as conn:
-            target = runs.get(conn, run_id).target_ref
-        self._context.repository.merge_rules.command_words(target)
-
-    def _target_of(self, run_id: RunId) -> str:
-        with self._context.database.read() as conn:
-            return runs.get(conn, run_id).target_ref
-
-    def _traceparent(self, run_id: RunId) -> str | None:
-        with self._context.database.read() as conn:
-            return runs.get(conn, run_id).traceparent
 
     def _notify(self, watching: Listener) -> None:
         for warning in self._notifier.deliver():
