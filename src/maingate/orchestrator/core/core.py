@@ -29,18 +29,9 @@ from maingate.orchestrator.core.decision import Decision
 from maingate.orchestrator.core.drain import Drain
 from maingate.orchestrator.core.events import (
     CancelRequested,
-    CarSealed,
-    ChainBuilt,
-    ChainJudged,
     CoreEvent,
-    LandingFailed,
-    LandingObstructed,
     OverrideRequested,
     QueueOrdersRead,
-    QueueRead,
-    TargetLanded,
-    TargetMoved,
-    TargetSeen,
     TargetTaken,
     WorkstreamBroken,
 )
@@ -51,19 +42,6 @@ from maingate.state.holds import Hold, HoldCode
 from maingate.state.operator_rules import RequestAnswer
 from maingate.state.run import RunState
 from maingate.state.steps import runs as run_steps
-
-_OF_THE_QUEUE: Final = (
-    ChainBuilt,
-    ChainJudged,
-    CarSealed,
-    TargetLanded,
-    TargetMoved,
-    TargetSeen,
-    LandingObstructed,
-    LandingFailed,
-    QueueRead,
-)
-"""Events that are heard after the run's own end while workstreams of other runs are being landed."""
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -117,7 +95,8 @@ class Core:
 
     def handle(self, event: CoreEvent) -> Decision:
         """Decide about an event."""
-        serves_others = self._parts.landing_queue.has_passengers and isinstance(event, _OF_THE_QUEUE)
+        queue = self._parts.landing_queue
+        serves_others = queue.has_passengers and type(event) in queue.handlers()
         if not self.is_over or serves_others:
             handler = self._handlers.get(type(event))
             if handler is None:
