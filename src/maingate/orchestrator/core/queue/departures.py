@@ -42,11 +42,11 @@ class Departures:
             self._queue.answers.forget_last(item_of(workstream))
         self._leave(workstream)
 
-    def put_off(self, passenger: Passenger) -> None:
-        """Remove a workstream of another run from the board; it waits for the next holder of the target."""
+    def put_off(self, passenger: Passenger, *, is_answered: bool = False) -> None:
+        """Remove a workstream of another run from the board; unless answered, it waits for another holder."""
         self._queue.facts.left(item_of(passenger))
         self._queue.answers.forget_last(item_of(passenger))
-        self._queue.passengers.part(passenger)
+        self._queue.passengers.part(passenger, is_answered=is_answered)
         self._leave(passenger)
 
     def apply_deferred_requests(self, workstream: Member) -> bool:
@@ -118,8 +118,7 @@ class Departures:
                 QueueAnswer(workstream=workstream.id, state=state, reason=reason, is_blamed=blames)
             )
             self._queue.blamed_count += blames
-            self.put_off(workstream)
-            self._queue.passengers.part(workstream, is_answered=True)
+            self.put_off(workstream, is_answered=True)
             return
         if workstream.defers_gates:
             self._queue.refusals |= {item_of(workstream): reason} if blames else {}
