@@ -4,13 +4,7 @@ from maingate.commits import Tip
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import RunCommand, RunNoop, RunTool, TakePatch, WaitForRetry
-from maingate.orchestrator.core.events import (
-    AttemptEnd,
-    AttemptEnded,
-    NoPatchTaken,
-    PatchTaken,
-    RetryDue,
-)
+from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, NoPatchTaken, PatchTaken, RetryDue
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode

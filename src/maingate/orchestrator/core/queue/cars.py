@@ -4,11 +4,7 @@ from collections.abc import Sequence
 
 from maingate.commits import LandingIntent
 from maingate.ids import new_ids
-from maingate.orchestrator.core.effects import (
-    CarMember,
-    LandCar,
-    SealCar,
-)
+from maingate.orchestrator.core.effects import CarMember, LandCar, SealCar
 from maingate.orchestrator.core.events import (
     CarSealed,
     LandingFailed,

@@ -3,14 +3,8 @@
 from collections.abc import Sequence
 
 from maingate.commits import Candidate, Tip
-from maingate.orchestrator.core.effects import (
-    BuildChain,
-    ChainLink,
-)
-from maingate.orchestrator.core.events import (
-    ChainBuilt,
-    LinkRefused,
-)
+from maingate.orchestrator.core.effects import BuildChain, ChainLink
+from maingate.orchestrator.core.events import ChainBuilt, LinkRefused
 from maingate.orchestrator.core.queue.departures import Departures
 from maingate.orchestrator.core.queue.queue_state import Build, QueueState, item_of
 from maingate.orchestrator.core.turn import stated

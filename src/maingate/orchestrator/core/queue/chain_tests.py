@@ -2,13 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from maingate.orchestrator.core.effects import (
-    JudgeChain,
-    StopJudging,
-)
-from maingate.orchestrator.core.events import (
-    ChainJudged,
-)
+from maingate.orchestrator.core.effects import JudgeChain, StopJudging
+from maingate.orchestrator.core.events import ChainJudged
 from maingate.orchestrator.core.queue.built_chains import path_of
 from maingate.orchestrator.core.queue.chain_builder import ChainBuilder
 from maingate.orchestrator.core.queue.departures import Departures

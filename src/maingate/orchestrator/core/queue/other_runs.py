@@ -2,12 +2,7 @@
 
 from collections.abc import Sequence
 
-from maingate.orchestrator.core.events import (
-    QueueAnswered,
-    QueueRead,
-    TargetLetGo,
-    TargetTaken,
-)
+from maingate.orchestrator.core.events import QueueAnswered, QueueRead, TargetLetGo, TargetTaken
 from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.departures import Departures
 from maingate.orchestrator.core.queue.queue_state import QueueState

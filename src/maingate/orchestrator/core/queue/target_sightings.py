@@ -3,13 +3,8 @@
 from collections.abc import Sequence
 
 from maingate.commits import Tip
-from maingate.orchestrator.core.effects import (
-    LookAtTarget,
-)
-from maingate.orchestrator.core.events import (
-    FoundLanding,
-    TargetSeen,
-)
+from maingate.orchestrator.core.effects import LookAtTarget
+from maingate.orchestrator.core.events import FoundLanding, TargetSeen
 from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.departures import Departures
 from maingate.orchestrator.core.queue.queue_state import QueueState
