@@ -136,7 +136,7 @@ class TargetHolds:
 
     def release(self, holder: LeaseHolder) -> None:
         """Release all that a holder has."""
-        with self._one_change:  # whoever tries for a target then finds that the holder has nothing
+        with self._one_change:  # another that tries for a target then finds that the holder has nothing
             held = self._held.of(holder)
             for lease in held:
                 self._held.take_out(lease)
