@@ -117,6 +117,26 @@ def test_one_that_is_cancelled_while_it_is_handed_over_leaves_the_others_alone(w
     assert world.rows(f"SELECT state FROM runs WHERE id = '{run}'") == [("canceled",)]
 
 
+def test_a_run_that_is_cancelled_lets_the_gates_of_others_come_to_their_end(world: World) -> None:
+    """Its process lands for another run; the gate of that one is neither stopped nor run again."""
+    gate = {"run": GATE.format(folder=world.folder)}
+    slow = {"slow": {"tasks": {"t": {"command": ["sleep", "600"]}}}}
+    world.write_plan({}, gates={"unit": gate}, workstreams=slow)
+    first = world.start("run", str(world.plan), "--workers", "2")
+    wait_until(
+        lambda: world.has_begun and world.rows("SELECT 1 FROM tasks WHERE state = 'running'"), "the command"
+    )
+    second = land(world, "b")
+    wait_for_gates(world)
+    [(run,)] = world.rows("SELECT run_id FROM tasks WHERE state = 'running'")
+    assert world.start("cancel", run).ended() == 0
+    wait_until(lambda: "this run is over" in first.said, "the end of the cancelled run")
+    release(world)
+    assert (first.ended(), second.ended()) == (3, 0), (first.said, second.said)
+    check(world, "b")
+    assert world.rows("SELECT state FROM gates") == [("PASSED",)]
+
+
 def test_runs_with_other_gates_do_not_land_together(world: World) -> None:
     """Each is proved by its own; the second waits until the first lets the target go."""
     first = land(world, "a")

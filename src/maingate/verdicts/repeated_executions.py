@@ -5,7 +5,7 @@ itself: two gates may want the same port or lock. A pass then is a pass, recorde
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
@@ -102,10 +102,11 @@ class GateExecutions:
             self._unwanted.update(unwanted)
             self._backend.cancel(*unwanted)
 
-    def cancel_all(self) -> None:
-        """Cancel all jobs."""
+    def cancel_all_but(self, kept: Collection[str]) -> None:
+        """Cancel all jobs, except on some commits."""
         for commit in tuple(self._jobs_on):
-            self.cancel(commit)
+            if commit not in kept:
+                self.cancel(commit)
 
     def drain(self) -> None:
         """Start no more jobs; those that run may finish, those that wait for a worker are given up."""

@@ -7,7 +7,7 @@ tree; ``verdicts.blame`` decides what follows from it for a patch.
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -133,9 +133,9 @@ class VerdictService:
         """Cancel the gates that run or wait for a subject alone; their answers are not wanted any more."""
         self._executions.give_up(subject)
 
-    def forget_all(self) -> None:
-        """Cancel every gate that runs; no answer is wanted any more."""
-        self._executions.cancel_all()
+    def forget_all_but(self, kept: Collection[str]) -> None:
+        """Cancel the gates that run, except on some commits; no other answer is wanted any more."""
+        self._executions.cancel_all_but(kept)
 
     def drain(self) -> None:
         """Start no more gates; those that run may finish, those that wait for a worker are given up."""

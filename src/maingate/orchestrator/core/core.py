@@ -19,7 +19,7 @@ Each event goes to one of its parts (`maingate.orchestrator.core.core_assembly`)
     endings        the consequences of an ending
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -206,6 +206,11 @@ class Core:
     def holds_target(self) -> bool:
         """Return whether this process is the one that lands."""
         return self._parts.landing_queue.holds_target
+
+    @property
+    def commits_tested(self) -> Collection[str]:
+        """The merged results that gates run on; after the run's own end, those of other runs."""
+        return self._parts.landing_queue.commits_tested
 
     @property
     def serves_others(self) -> bool:

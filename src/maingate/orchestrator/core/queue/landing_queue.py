@@ -13,7 +13,7 @@ it can (`maingate.orchestrator.core.queue_items`); in any other, this module han
 (`maingate.orchestrator.core.queue.hand_over`) and waits for the answers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -174,6 +174,12 @@ class LandingQueue:
     def has_passengers(self) -> bool:
         """Return whether workstreams of other runs are on board."""
         return bool(self._queue.passengers.aboard)
+
+    @property
+    def commits_tested(self) -> Collection[str]:
+        """The merged results that gates run on."""
+        chains = (self._queue.chains.known(run.chain) for run in self._queue.running.values())
+        return {built.tip.commit for built in chains if built is not None}
 
     @property
     def blocker(self) -> WorkstreamNode | None:
