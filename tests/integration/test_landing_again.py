@@ -135,16 +135,60 @@ def test_a_series_that_somebody_squashed_lands_nothing_twice(repo: GitRepo) -> N
     assert again(repo, {"p": bare}).state == "succeeded"
 
 
-def test_a_series_lands_again_in_order_only_once(repo: GitRepo) -> None:
-    """The same plan, as one workstream, is refused as a whole with the first of its patches."""
+@pytest.mark.parametrize("on_applied", ["skip", "refuse"])
+def test_a_series_lands_again_in_order_only_once(repo: GitRepo, on_applied: str) -> None:
+    """The same plan, as one workstream, has nothing left to do; on request it is refused as a whole."""
     start, mails = history(repo)
     repo.git("reset", "-q", "--hard", start)
     land(repo, mails, workstreams=in_order(mails), policy=ALL)
     head = repo.head("main")
-    second = land(repo, mails, workstreams=in_order(mails), policy=ALL, folder=repo.path.parent / "again")
+    second = land(
+        repo,
+        mails,
+        workstreams=in_order(mails),
+        policy=ALL,
+        on_applied=on_applied,
+        folder=repo.path.parent / "again",
+    )
     assert second.code("w/t0") == "already_applied"
-    assert second.state == "failed"
+    is_refused = on_applied == "refuse"
+    assert second.state == ("failed" if is_refused else "succeeded")
+    assert second.patch_state("w/t0") == ("quarantined" if is_refused else "dropped")
+    assert second.workstream("w")["landed"] is None
     assert repo.head("main") == head
+
+
+def test_a_series_whose_first_patch_went_in_upstream_lands_the_rest(repo: GitRepo) -> None:
+    """The first is done with a note; those behind it land as if it had been theirs."""
+    repo.commit({"a": "".join(LINES)})
+    first = repo.diff_of({"a": "".join(LINES).replace("line 3\n", "three\n")})
+    second = repo.diff_of({"a": "".join(LINES).replace("line 20\n", "twenty\n")})
+    repo.commit({"a": "".join(LINES).replace("line 3\n", "three\n")}, "somebody's")
+    landed = land(repo, {"p": first, "q": second}, workstreams=in_order({"p": first, "q": second}))
+    assert landed.state == "succeeded"
+    assert (landed.code("w/t0"), landed.code("w/t1")) == ("already_applied", None)
+    assert "three" in repo.git("show", "main:a")
+    assert "twenty" in repo.git("show", "main:a")
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("on_applied", ["skip", "refuse"])
+def test_the_same_change_side_by_side_lands_once(repo: GitRepo, style: str, on_applied: str) -> None:
+    """Of two workstreams that are proved together the later one is passed over: no empty commit lands."""
+    repo.commit({"a": "".join(LINES), "b": "b\n"})
+    twice = repo.diff_of({"a": "".join(LINES).replace("line 20\n", "twenty\n")})
+    other = repo.diff_of({"b": "B\n"})
+    mails = {"one": twice, "two": twice, "other": other}
+    streams = one_each(mails)
+    streams["two"]["critical"] = False
+    gates = {"unit": {"run": "true"}}
+    landed = land(repo, mails, workstreams=streams, gates=gates, landing=style, on_applied=on_applied)
+    assert landed.state == "succeeded"
+    assert landed.workstream("two")["state"] == ("completed" if on_applied == "skip" else "failed")
+    assert (landed.code("one"), landed.code("two"), landed.code("other")) == (None, "already_applied", None)
+    assert landed.patch_state("two/t") == "dropped"
+    moves = repo.git("rev-list", "--first-parent", "--format=%T", "--no-commit-header", "main").splitlines()
+    assert len(moves) == len(set(moves)), "a commit that changes nothing"
 
 
 def by_revert(repo: GitRepo, commit: str) -> None:

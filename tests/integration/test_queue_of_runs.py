@@ -117,6 +117,18 @@ def test_one_that_is_cancelled_while_it_is_handed_over_leaves_the_others_alone(w
     assert world.rows(f"SELECT state FROM runs WHERE id = '{run}'") == [("canceled",)]
 
 
+def test_a_branch_that_two_commands_land_at_once_lands_once(world: World) -> None:
+    """The second finds that the target has all of it by then: it is done, with a note and no commit."""
+    first = land(world, "a")
+    wait_for_gates(world)
+    second = land(world, "a")
+    wait_for_rows(world, 1)
+    release(world)
+    assert (first.ended(), second.ended()) == (0, 0), second.said
+    assert "already there" in second.said
+    check(world, "a")
+
+
 def test_a_run_that_is_cancelled_lets_the_gates_of_others_come_to_their_end(world: World) -> None:
     """Its process lands for another run; the gate of that one is neither stopped nor run again."""
     gate = {"run": GATE.format(folder=world.folder)}

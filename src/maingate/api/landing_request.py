@@ -12,7 +12,7 @@ from maingate.importers.finished_work.plan import LandOptions
 from maingate.importers.finished_work.sources import Source
 from maingate.importers.series_entry import Entry
 from maingate.landing_requests.sent_work import SentLanding
-from maingate.plan.choices import LandingStyle
+from maingate.plan.choices import LandingStyle, OnApplied
 from maingate.services.handover.run_queue import RunOptions
 
 _LINE: Final = r"^[^\x00-\x1f\x7f]+$"
@@ -101,6 +101,7 @@ class LandRequest(BaseModel):
             is_ungated=self.no_gate,
             priority=self.priority,
             title=self.title,
+            on_applied=OnApplied(self.on_applied),
         )
         return SentLanding(
             sources=[each.source() for each in self.work],
@@ -109,7 +110,6 @@ class LandRequest(BaseModel):
             into=self.into,
             needs=self.needs,
             options=options,
-            refuses_applied=self.on_applied == "refuse",
             is_trial=self.dry_run,
             run_options=RunOptions(workers=self.workers),
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 if TYPE_CHECKING:
-    from maingate.plan.choices import LandingStyle
+    from maingate.plan.choices import LandingStyle, OnApplied
 
 _LARGEST_INPUT: Final = 1 << 30
 """Bytes that are read of standard input at most; a larger patch is refused by its size."""
@@ -24,7 +24,7 @@ class LandCommand:
         needs: The argument of the work that must land before the rest.
         priority: The priority of the workstreams.
         title: The title of the only workstream.
-        refuses_applied: Whether work that the target has already is an error.
+        on_applied: The end of work that the target has already.
         waits: Whether to wait for the end.
         workers: How many gates run at once.
         is_trial: Whether nothing is to be made.
@@ -39,7 +39,7 @@ class LandCommand:
     needs: str | None
     priority: int
     title: str | None
-    refuses_applied: bool
+    on_applied: "OnApplied"
     waits: bool
     workers: int | None
     is_trial: bool
@@ -57,7 +57,7 @@ class LandCommand:
             "landing": None if self.landing is None else str(self.landing),
             "priority": self.priority,
             "title": self.title,
-            "on_applied": "refuse" if self.refuses_applied else "skip",
+            "on_applied": str(self.on_applied),
             "dry_run": self.is_trial,
             "workers": self.workers,
         }

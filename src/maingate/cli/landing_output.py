@@ -69,6 +69,14 @@ class LandingOutput:
 
 
 def _with_states(items: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the work with the states that a report has."""
-    states = {stream["name"]: stream["state"] for stream in report["workstreams"]}
-    return [{**item, "state": states.get(item["workstream"], item["state"])} for item in items]
+    """Return the work with the states that a report has, and a note where the target had it by then."""
+    streams = {stream["name"]: stream for stream in report["workstreams"]}
+    return [{**item, **_end_of(streams.get(item["workstream"]))} for item in items]
+
+
+def _end_of(stream: Mapping[str, Any] | None) -> dict[str, Any]:
+    from maingate.cli.views.headline import is_there_already
+
+    if stream is None:
+        return {}
+    return {"state": stream["state"]} | ({"note": "already_applied"} if is_there_already(stream) else {})

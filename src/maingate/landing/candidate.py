@@ -50,8 +50,8 @@ def build(
         judge: Returns why policy refuses what a merge changes elsewhere.
 
     Returns:
-        The candidate, or the reason why the workstream conflicts with the target, or why policy refuses what
-        it would change there.
+        The candidate, or the reason why the workstream conflicts with the target, why policy refuses what it
+        would change there, or that it would change nothing, because all of it came in meanwhile.
     """
     if style is LandingStyle.REBASE or _is_rewritten(repository, landing, onto):
         replayed = _rebased(repository, landing, onto, at, judge)
@@ -69,6 +69,8 @@ def build(
             if refused := refusal_of(strayed, judge):
                 return refused
             tree = merged
+    if _changes_nothing(landing, tree, onto):
+        return _there_already(landing, onto)
     if style is LandingStyle.SQUASH:
         return _squashed(repository, landing, onto, tree, at=at)
     head = repository.commit(
@@ -169,11 +171,12 @@ def _rebased(
     strayed = strayed_in_rebase(repository, landing.commits, moved, onto=onto.commit)
     if refused := refusal_of(strayed, judge):
         return refused
+    tree = repository.tree_of(moved.head)
+    if _changes_nothing(landing, tree, onto):
+        return _there_already(landing, onto)
     now = dict(moved.commits)
     commits = {patch_id: now[commit] for patch_id, commit in landing.commits}
-    return Candidate(
-        onto=onto, tip=Tip(commit=moved.head, tree=repository.tree_of(moved.head)), commits=commits
-    )
+    return Candidate(onto=onto, tip=Tip(commit=moved.head, tree=tree), commits=commits)
 
 
 def _squash_message(landing: LandingInput, messages: Sequence[bytes]) -> bytes:
@@ -232,6 +235,19 @@ def _co_authors(messages: Sequence[bytes], authors: Sequence[bytes], own: bytes)
 
 def _trailers(landing: LandingInput) -> list[tuple[str, str]]:
     return [("Maingate-Run", landing.run), ("Maingate-Workstream", landing.workstream)]
+
+
+def _changes_nothing(landing: LandingInput, tree: str, onto: Tip) -> bool:
+    """Return whether a workstream that changes something would change nothing on the target."""
+    return tree == onto.tree and landing.settled.tree != landing.base.tree
+
+
+def _there_already(landing: LandingInput, onto: Tip) -> Reason:
+    return Reason(
+        code=ReasonCode.ALREADY_APPLIED,
+        message=f"{landing.name} would change nothing on the target, which has all of it already",
+        detail={"onto": onto.commit},
+    )
 
 
 def _conflict(landing: LandingInput, paths: Sequence[bytes], onto: Tip) -> Reason:

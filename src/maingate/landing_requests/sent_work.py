@@ -26,6 +26,7 @@ from maingate.landing_requests.planned_landing import (
     report_without_run,
     require_gate_in,
 )
+from maingate.plan.choices import OnApplied
 from maingate.services.handover.run_queue import RunOptions
 from maingate.services.runs.conflict_trial import Trials
 
@@ -46,7 +47,6 @@ class SentLanding:
         into: The branch to land on; None for the main line.
         needs: The argument of the work that the rest needs.
         options: The other keys of the plan that were chosen.
-        refuses_applied: Whether work that the target has already is an error.
         is_trial: Whether nothing is to be made.
         run_options: The options of the run.
     """
@@ -57,7 +57,6 @@ class SentLanding:
     into: str | None = None
     needs: str | None = None
     options: LandOptions
-    refuses_applied: bool = False
     is_trial: bool = False
     run_options: RunOptions
 
@@ -94,7 +93,7 @@ def land_sent(
     with maingate.trials() as trials:
         landing = _planned(maingate, trials, target, sent)
         done = not landing.plan.names
-        refused = sent.refuses_applied and landing.has_applied
+        refused = sent.options.on_applied is OnApplied.REFUSE and landing.has_applied
         if done or refused:
             report = report_without_run(target, "failed" if refused else "succeeded")
             return {**report, "items": landing.described(), "preview": None}

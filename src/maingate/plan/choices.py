@@ -64,6 +64,15 @@ class PromptBy(StrEnum):
     """Standard input."""
 
 
+class OnApplied(StrEnum):
+    """The end of work that the target has already."""
+
+    SKIP = "skip"
+    """It is done, with a note."""
+    REFUSE = "refuse"
+    """It is refused."""
+
+
 class Overlap(StrEnum):
     """The treatment of tasks whose scopes say that their tools may write the same paths."""
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, StrictB
 from maingate.plan.choices import (
     LandingStyle,
     Level,
+    OnApplied,
     Overlap,
     Proof,
     SubmoduleDepth,
@@ -235,6 +236,10 @@ class Plan(PlanPart):
         default=Overlap.SERIAL,
         description="Whether tools work side by side whose scopes may touch the same paths. Tools without a "
         "scope always do.",
+    )
+    on_applied: OnApplied = Field(
+        default=OnApplied.SKIP,
+        description="Whether a patch whose change the target has already is done, with a note, or refused.",
     )
     whitespace: Whitespace = Field(
         default=Whitespace.KEEP,

@@ -73,7 +73,9 @@ def land(  # noqa: PLR0917 - the options of a command line
     not land); 2 the request or the repository is not in order (nothing was started); 3 cancelled or
     interrupted; 4 git, the database or the disk failed.
     """
-    if on_applied not in {"skip", "refuse"}:
+    from maingate.plan.choices import OnApplied
+
+    if on_applied not in list(OnApplied):
         raise UsageError(f"invalid --on-applied {on_applied!r}: choose skip or refuse")
     if no_gate and gate:
         raise UsageError("--gate and --no-gate cannot be combined: choose one")
@@ -86,7 +88,7 @@ def land(  # noqa: PLR0917 - the options of a command line
         needs=needs,
         priority=priority,
         title=title,
-        refuses_applied=on_applied == "refuse",
+        on_applied=OnApplied(on_applied),
         waits=not no_wait,
         workers=workers,
         is_trial=dry_run,
@@ -104,6 +106,7 @@ def _land_here(wanted: LandCommand) -> NoReturn:
     """Land in the repository around the working folder."""
     from maingate.bootstrap import Maingate
     from maingate.landing_requests.planned_landing import preview_of, report_without_run
+    from maingate.plan.choices import OnApplied
 
     with Maingate.open() as maingate:
         with maingate.trials() as trials:
@@ -111,7 +114,7 @@ def _land_here(wanted: LandCommand) -> NoReturn:
             target = landing.target
             told = LandingOutput(ref=target.ref, items=landing.described(), as_json=wanted.as_json)
             told.begin()
-            if wanted.refuses_applied and landing.has_applied:
+            if wanted.on_applied is OnApplied.REFUSE and landing.has_applied:
                 told.end(report_without_run(target, "failed"), ExitCode.REFUSED)
             if not landing.plan.names:
                 told.end(report_without_run(target, "succeeded"), ExitCode.DONE)
@@ -149,6 +152,7 @@ def _planned(maingate: "Maingate", trials: "Trials", wanted: LandCommand) -> "Pl
         needs=None if wanted.needs is None else require_known(wanted.needs, sources),
         priority=wanted.priority,
         title=wanted.title,
+        on_applied=wanted.on_applied,
     )
     given = wanted.standard_input(sys.stdin.buffer) if is_given else b""
     patches_of = partial(read_given, standard_input=given)

@@ -79,6 +79,8 @@ def target_line(report: Report) -> str:
     landed = sum(stream["landed"] is not None for stream in completed)
     unchanged = len(completed) - landed
     rest = f", {unchanged} had nothing to land" if unchanged else ""
+    if there := sum(is_there_already(stream) for stream in completed):
+        rest += f" ({there} there already)" if there < len(streams) else " (nothing left to do)"
     if back := len(rolled_back(report)):
         rest += f", {back} rolled back since"
     branch = safe(target["ref"].removeprefix("refs/heads/"))
@@ -88,6 +90,11 @@ def target_line(report: Report) -> str:
         else f"stays at {short_commit(target['old'])}"
     )
     return f"  {landed} of {count(len(streams), 'workstream')} landed on {branch}{rest}: {moved}"
+
+
+def is_there_already(part: Report) -> bool:
+    """Return whether a workstream or a task is done because the target has its changes already."""
+    return part["state"] == "completed" and (part["reason"] or {}).get("code") == "already_applied"
 
 
 def rolled_back(report: Report) -> dict[str, str]:

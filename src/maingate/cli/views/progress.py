@@ -215,6 +215,6 @@ def is_worth_telling(news: "News") -> bool:
 def told(news: "News") -> str:
     """Return news as one line."""
     why = reason_line(news.reason)
-    landed = news.entity == "workstream" and news.state_to == "completed"
+    landed = news.entity == "workstream" and news.state_to == "completed" and news.reason is None
     state = "landed" if landed else news.state_to
     return f"{news.entity} {safe(news.name)} {state}" + (f": {why}" if why else "")

@@ -23,6 +23,11 @@ _PURPOSES: Final = {
     "base": "the target without it, to confirm a failure",
     "scout": "ahead of its turn, to find culprits",
 }
+_OBSTACLES: Final = {
+    "conflict": "conflicts with",
+    "same": "has the changes of",
+    "order": "lands after",
+}
 _ORDERS: Final = {
     "pause": "paused",
     "drain": "drained: nothing new comes on board",
@@ -99,8 +104,7 @@ def why_text(member: Json, report: Json) -> str:
     """Return with which others a workstream is tested, or what holds it."""
     held = member["held_by"]
     if held is not None:
-        why = "conflicts with" if held["why"] == "conflict" else "lands after"
-        return f"{why} {held['name']}"
+        return f"{_OBSTACLES[held['why']]} {held['name']}"
     if member["state"] == "held":
         return "the queue is drained"
     for test in report["tests"]:

@@ -11,6 +11,7 @@ from maingate.cli.views.headline import (
     gates_line,
     headline,
     is_abandoned,
+    is_there_already,
     rolled_back,
     short_commit,
     target_line,
@@ -95,7 +96,9 @@ def _print_rolled_back(out: "Console", report: Report) -> None:
 
 
 def _title(stream: Report) -> str:
-    """Return a workstream's title; empty if it equals the name."""
+    """Return a workstream's title, or why it has no commit; empty if it equals the name."""
+    if is_there_already(stream):
+        return "already there"
     return safe(stream["title"]) if stream["title"] != stream["name"] else ""
 
 

@@ -10,7 +10,7 @@ from maingate.importers.finished_work.items import WorkItem
 from maingate.importers.finished_work.sources import Source
 from maingate.importers.plan_files import checked, planned_task
 from maingate.importers.plan_names import NameGiver
-from maingate.plan.choices import LandingStyle
+from maingate.plan.choices import LandingStyle, OnApplied
 from maingate.settings import PolicyLayer
 from maingate.wording import listed
 
@@ -28,6 +28,7 @@ class LandOptions:
         needs: The work that all other work needs, by its source.
         priority: The priority of the workstreams.
         title: The title of the only workstream.
+        on_applied: The end of work that the target has already.
     """
 
     landing: LandingStyle | None = None
@@ -36,6 +37,7 @@ class LandOptions:
     needs: Source | None = None
     priority: int = 0
     title: str | None = None
+    on_applied: OnApplied = OnApplied.SKIP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,7 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
         "name": f"land {told}",
         "target": target,
         **({"landing": str(options.landing)} if options.landing else {}),
+        **({} if options.on_applied is OnApplied.SKIP else {"on_applied": str(options.on_applied)}),
         **({"policy": granted} if granted else {}),
         **({"gates": {name: {"run": run} for name, run in options.gates.items()}} if options.gates else {}),
         "workstreams": streams,

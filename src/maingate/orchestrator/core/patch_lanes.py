@@ -179,6 +179,14 @@ class Lanes:
         if workstream.lane is not None:
             self._stop_judging(workstream.lane.chain)
 
+    def pass_over(self, workstream: WorkstreamNode, reason: Reason) -> None:
+        """Drop the patches of a workstream that would change nothing on the target; its tasks are done."""
+        for task in workstream.patch_tasks():
+            if task.patch is None or task.patch.state not in {PatchState.APPLIED, PatchState.VERIFIED}:
+                continue
+            self.remove(task)
+            self._turn.pass_over(task, reason)
+
     def keep_settled(self, workstream: WorkstreamNode) -> str | None:
         """Move the workstream's ref to its settled commit for good; return that, or None without one."""
         lane = workstream.lane
@@ -262,13 +270,17 @@ class Lanes:
         self._attempts.refused(task, reason)
 
     def _refuse(self, task: TaskNode, reason: Reason) -> None:
-        """Quarantine a patch that does not apply; one that could not be tried is dropped without blame."""
+        """Quarantine a patch that does not apply; drop one that could not be tried, or is there already."""
         if reason.code in FAULTS:
             self._turn.drop(task, reason)
+            self._attempts.refused(task, reason)
+            return
+        self._turn.move_patch(task, patch_steps.apply_failed(task.require_patch().head, reason))
+        if self._turn.is_done_already(reason):
+            self._turn.pass_over(task, reason)
         else:
-            self._turn.move_patch(task, patch_steps.apply_failed(task.require_patch().head, reason))
             self._turn.quarantine(task, reason, "apply_attempts_exhausted")
-        self._attempts.refused(task, reason)
+            self._attempts.refused(task, reason)
 
     def _stop_judging(self, cars: list[Car[TaskNode]]) -> None:
         for car in cars:

@@ -108,6 +108,12 @@ class TaskNode:
         """Return whether it ended: completed, failed or cancelled."""
         return TASK.is_terminal(self.state)
 
+    @property
+    def is_done_already(self) -> bool:
+        """Return whether it is done because the target has the change of its patch already."""
+        is_dropped = self.patch is not None and self.patch.state is PatchState.DROPPED
+        return is_dropped and self.state is TaskState.COMPLETED
+
     @cached_property
     def input(self) -> TaskInput:
         """The facts about it that stay the same, for effects."""
@@ -265,6 +271,10 @@ class WorkstreamNode:
         return self.is_applied or any(
             task.patch is not None and task.patch.state is PatchState.VERIFIED for task in self.tasks
         )
+
+    def reason_not_to_land(self) -> Reason | None:
+        """Return the reason of a task that is done because the target has its change; None without one."""
+        return next((task.reason for task in self.tasks if task.is_done_already), None)
 
     def _verified(self) -> list[tuple[TaskNode, PatchNode]]:
         return [(task, task.patch) for task in self.landed_patches() if task.patch]

@@ -18,11 +18,13 @@ from maingate.orchestrator.core.effects import Effect, KeepEvidence
 from maingate.orchestrator.core.events import OverrideRequested
 from maingate.orchestrator.core.hold_board import HoldBoard
 from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
+from maingate.plan.choices import OnApplied
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.holds import EndedBy, Hold, HoldCode
 from maingate.state.patch_ledger import PatchState
 from maingate.state.run import RunState
 from maingate.state.steps import patches as patch_steps
+from maingate.state.steps import tasks as task_steps
 from maingate.state.steps.step import Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
@@ -148,6 +150,19 @@ class Turn:
     def drop(self, task: TaskNode, reason: Reason) -> None:
         """Drop a task's patch without blame."""
         self.move_patch(task, patch_steps.drop(task.require_patch().head, reason))
+
+    def is_done_already(self, reason: Reason) -> bool:
+        """Return whether a patch that is refused for a reason is on the target, and that is well."""
+        is_there = reason.code is ReasonCode.ALREADY_APPLIED
+        return is_there and self.run.plan.on_applied is OnApplied.SKIP
+
+    def pass_over(self, task: TaskNode, reason: Reason) -> None:
+        """Drop the patch of a task because the target has its change already; the task is done."""
+        self.drop(task, reason)
+        task.material, task.reason = None, reason
+        if not task.has_ended:
+            self.move_task(task, task_steps.complete(task.head, reason=reason))
+            self.follow_up(task)
 
     def quarantine(self, task: TaskNode, reason: Reason, trigger: patch_steps.Refusal) -> None:
         """Quarantine a task's patch, and request its evidence."""

@@ -89,8 +89,8 @@ def fail(
 
 
 def complete(task: HasHead, **note: Unpack[Note]) -> Step:
-    """Complete: its patch is verified."""
-    return step(task, TaskState.COMPLETED, "validation_passed", {"reason": None}, **note)
+    """Complete: its patch is verified, or the target has its change already, which is the reason then."""
+    return step(task, TaskState.COMPLETED, "validation_passed", {"reason": note.get("reason")}, **note)
 
 
 def cancel(task: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:

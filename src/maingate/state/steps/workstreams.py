@@ -49,7 +49,7 @@ def complete(workstream: HasHead, landed_commit: str | None = None, **note: Unpa
         workstream,
         WorkstreamState.COMPLETED,
         "landed",
-        {"landed_commit": landed_commit, "reason": None},
+        {"landed_commit": landed_commit, "reason": note.get("reason")},
         **note,
     )
 

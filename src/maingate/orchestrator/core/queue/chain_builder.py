@@ -7,9 +7,8 @@ from maingate.orchestrator.core.effects import BuildChain, ChainLink
 from maingate.orchestrator.core.events import ChainBuilt, LinkRefused
 from maingate.orchestrator.core.queue.departures import Departures
 from maingate.orchestrator.core.queue.queue_state import Build, QueueState, item_of
-from maingate.orchestrator.core.turn import stated
 from maingate.orchestrator.train.chains import CandidateChain
-from maingate.reasons import FAULTS
+from maingate.reasons import FAULTS, ReasonCode
 
 
 class ChainBuilder:
@@ -89,12 +88,13 @@ class ChainBuilder:
         if workstream.has_ended:
             return
         is_fault = refused.reason.code in FAULTS
+        is_there = refused.reason.code is ReasonCode.ALREADY_APPLIED
         if refused.behind is None or is_fault:
-            reason = stated(refused.reason, workstream.name)
-            self._departures.fail(workstream, reason, blames=not is_fault)
+            self._departures.refuse(workstream, refused.reason, blames=not (is_fault or is_there))
         else:
-            behind = self._queue.member(refused.behind)
-            self._queue.conflicts.setdefault(item_of(workstream), set()).add(item_of(behind))
+            item, behind = item_of(workstream), item_of(self._queue.member(refused.behind))
+            self._queue.conflicts.setdefault(item, set()).add(behind)
+            self._queue.repeats |= {item} if is_there else set()
 
     def are_as_built(self, path: Sequence[CandidateChain]) -> bool:
         """Return whether workstreams have the patches still that they were built with."""

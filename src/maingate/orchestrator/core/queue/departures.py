@@ -90,8 +90,11 @@ class Departures:
         """Record that a workstream is done."""
         workstream.landed = landed
         self._leave(workstream)
-        step = workstream_steps.complete(workstream.head, landed_commit=landed.commit if landed else None)
-        self._turn.move_workstream(workstream, step)
+        reason = None if landed else workstream.reason_not_to_land()
+        step = workstream_steps.complete(
+            workstream.head, landed_commit=landed.commit if landed else None, reason=reason
+        )
+        self._turn.move_workstream(workstream, step, reason)
         self._turn.follow_up(workstream)
 
     def fail(
@@ -138,6 +141,16 @@ class Departures:
         self._turn.move_workstream(workstream, step, reason)
         self._turn.follow_up(workstream)
 
+    def refuse(self, workstream: Member, reason: Reason, *, blames: bool) -> None:
+        """Fail a workstream that cannot be merged onto the target, or pass over one that is there already."""
+        is_done = self._turn.is_done_already(reason) and not self._queue.is_in_car(workstream)
+        if is_done and isinstance(workstream, WorkstreamNode):
+            self.abandon_intent(workstream)
+            self.release(workstream)
+            self._queue.lanes.pass_over(workstream, reason)
+        else:
+            self.fail(workstream, reason, blames=blames)
+
     def _failures_wanted(self, workstream: Member, suspect: CandidateChain | None) -> int | None:
         """Return how often each patch of a refused workstream must fail, as far as gates refused it."""
         if suspect is None or not self._queue.policy.confirms:
@@ -152,6 +165,7 @@ class Departures:
             item = item_of(workstream)
             self._queue.doubts.forget(item)
             self._queue.conflicts.pop(item, None)
+            self._queue.repeats.discard(item)
             for others in self._queue.conflicts.values():
                 others.discard(item)
         self._queue.is_narrow = False

@@ -208,6 +208,7 @@ class LandingQueue:
             running=self._queue.running,
             held=self._queue.held,
             conflicts=self._queue.conflicts,
+            repeats=self._queue.repeats,
             leave=self._queue.orders.leave,
             landing=[member.id for member in self._queue.car.members] if self._queue.car is not None else (),
             item=item_of,

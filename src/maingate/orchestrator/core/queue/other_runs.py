@@ -96,7 +96,7 @@ class OtherRuns:
             return
         elif answer.state is QueueItemState.REFUSED and self._is_done(workstream):
             reason = stated(answer.reason, workstream.name)
-            self._departures.fail(workstream, reason, blames=answer.is_blamed)
+            self._departures.refuse(workstream, reason, blames=answer.is_blamed)
 
     def _is_done(self, workstream: WorkstreamNode) -> bool:
         """Return whether it could land now; after a kill, its patches may have to be applied again first."""

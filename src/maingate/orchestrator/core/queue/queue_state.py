@@ -127,6 +127,7 @@ class QueueState:
         self.car: LandingCar | None = None
         self.held: dict[WorkstreamId, WorkstreamId] = {}
         self.conflicts: dict[str, set[str]] = {}
+        self.repeats: set[str] = set()
         self.untried: dict[WorkstreamId, Member] = {}
         self.refusals: dict[str, Reason] = {}
         self.is_narrow = False

@@ -47,6 +47,8 @@ class HeldFor(StrEnum):
 
     CONFLICT = "conflict"
     """They cannot be merged."""
+    SAME = "same"
+    """It would change nothing once the other has landed."""
     ORDER = "order"
     """The other has a place ahead of it, and is not done yet."""
 
@@ -128,7 +130,8 @@ class QueueFacts:
         root: The chain of the target's head.
         running: The tests under way.
         held: Workstreams that conflict with one ahead, with that one.
-        conflicts: Items by what they cannot be merged with.
+        conflicts: Items by what they cannot be merged with, or would change nothing after.
+        repeats: Those of these that would change nothing.
         leave: The steps that orders of people leave to the queue.
         landing: The workstreams whose landing is under way.
         item: Returns what a workstream would land as.
@@ -141,6 +144,7 @@ class QueueFacts:
     running: Mapping[str, WantedRun]
     held: Mapping[WorkstreamId, WorkstreamId]
     conflicts: Mapping[str, Collection[str]]
+    repeats: Collection[str]
     leave: QueueLeave
     landing: Collection[WorkstreamId]
     item: Callable[[Member], str]
@@ -210,13 +214,17 @@ class QueueSight:
         )
 
     def _member(self, workstream: Member, standing: "_Standing", expected: TimeSpread | None) -> QueueMember:
-        obstacle = standing.queue.held.get(workstream.id)
+        queue = standing.queue
+        obstacle = queue.held.get(workstream.id)
+        is_repeat = obstacle is not None and queue.item(workstream) in queue.repeats
         return QueueMember(
             workstream=workstream.id,
             name=workstream.name,
             run=workstream.run,
             state=standing.of(workstream.id),
-            held=None if obstacle is None else self._behind(obstacle, HeldFor.CONFLICT),
+            held=None
+            if obstacle is None
+            else self._behind(obstacle, HeldFor.SAME if is_repeat else HeldFor.CONFLICT),
             expected=expected,
         )
 
@@ -257,6 +265,7 @@ class QueueSight:
         return tuple(
             (self._id_of(item), self._id_of(other))
             for item, others in queue.conflicts.items()
+            if item not in queue.repeats
             for other in sorted(others)
         )
 
