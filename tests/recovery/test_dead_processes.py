@@ -111,6 +111,17 @@ def test_a_living_control_process_keeps_its_workers(
     assert child.poll() is None
 
 
+def test_a_living_control_process_records_the_death_of_its_worker_itself(database: Database) -> None:
+    """Written by another process at that moment, it would be news to the one at work, which then gave up."""
+    control = add_worker(database, "busy", **MINE)
+    add_slot(database, add_worker(database, "busy", parent_id=control.id, **GONE), "BUSY")
+    elsewhere = add_worker(database, "busy", host="there", heartbeat_at=NOW)
+    silent = add_worker(database, "busy", parent_id=elsewhere.id, host="there", heartbeat_at=NOW - 2 * WINDOW)
+    add_slot(database, silent, "BUSY")
+
+    assert run_rescue(database) == Rescued()
+
+
 @pytest.mark.parametrize("control_state", ["busy", "shutdown"])
 def test_a_worker_that_outlived_its_control_process_is_ended(
     database: Database, child: "subprocess.Popen[bytes]", control_state: str

@@ -1,8 +1,8 @@
 """Recovery of dead processes: their workers, slots and gates are ended on record.
 
-A worker is dead when its process or its control process is dead. Surviving processes of a dead worker are
-killed first. On another machine a worker is dead when its heartbeat is too old. Workers of a living control
-process are not touched.
+A control process is dead when its process is gone, on another machine when its heartbeat is too old; all its
+workers are lost with it, and those that survive it are killed first. Workers of a living control process are
+not touched, also those that have died: it is about to record that itself.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ from maingate.state.steps import workers as worker_steps
 from maingate.state.steps.step import HasHead, Step
 from maingate.state.uet_worker import UetWorkerState
 from maingate.system.process_tree import end_tree
-from maingate.workers.liveness import has_process, lives
+from maingate.workers.liveness import has_process, left_behind
 
 WORKER_LOST_EXIT_CODE = -1
 """Recorded exit code of a gate whose end was not observed."""
@@ -34,7 +34,7 @@ class Rescued:
     """Result of a recovery.
 
     Args:
-        workers: The workers that died without recording it.
+        workers: The dead control processes, and their workers.
         gates: The gates that ran on them.
         killed: Their surviving processes, which were killed.
     """
@@ -81,10 +81,8 @@ def _abandoned_gates(conn: Connection, is_abandoned: Callable[[Connection, str],
 
 
 def _dead(conn: Connection, now: datetime, host: str, recovery_window: timedelta) -> list[WorkerRow]:
-    """Read the dead workers that are on record as alive, and those of dead control processes."""
-    rows = workers.alive(conn)
-    living = {row.id for row in rows if lives(row, now, host, recovery_window)}
-    return [row for row in rows if not {row.id, row.parent_id or row.id} <= living]
+    """Read the dead control processes that are on record as alive, and the workers of dead ones."""
+    return left_behind(workers.alive(conn), now, host, recovery_window)
 
 
 def _end_survivors(dead: Iterable[WorkerRow], host: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from maingate.landing.ref_locks import locks_of
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
 from maingate.repository_context import RepositoryContext
 from maingate.wording import listed
-from maingate.workers.liveness import lives
+from maingate.workers.liveness import left_behind
 from maingate.workers.local.slots import Slots
 from maingate.workers.local.stray_processes import strays
 
@@ -42,7 +42,7 @@ def check_dead(context: RepositoryContext) -> CheckFinding:
     """Check for workers and holds on record whose process is gone."""
     now, window = context.clock.now(), context.settings.recovery_window
     with context.database.read() as conn:
-        rows = [row for row in workers.alive(conn) if not lives(row, now, socket.gethostname(), window)]
+        rows = left_behind(workers.alive(conn), now, socket.gethostname(), window)
         found = leases.unreleased_of_runs(conn, context.identity.id)
         found += leases.unreleased(conn, context.identity.id)
         waiting = [run.id for run in runs.unfinished(conn) if context.is_own(run)]
