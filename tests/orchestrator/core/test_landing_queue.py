@@ -1,13 +1,13 @@
 """The queue of the target, without git or gates: cars, conflicts, blame, flakes, faults, moves by others."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from maingate.commits import Candidate, Tip
+from maingate.commits import Candidate, LandingIntent, Tip
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.decision import Decision
@@ -39,7 +39,7 @@ from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.blame import GateAnswer
-from orchestrator.core.test_core import ROOM, World, picture_of
+from orchestrator.core.test_core import BASE, ROOM, World, picture_of
 
 CONFLICT = Reason(code=ReasonCode.CONFLICT, message="it conflicts")
 LOST = Reason(code=ReasonCode.INTERNAL_FAULT, message="it could not be run")
@@ -318,6 +318,40 @@ def test_a_car_that_is_found_on_the_target_leaves_it_at_the_last_commit(names: s
     core = Killed(queue_of("abcd").plan, {}, seed=0).play()
     assert states(core) == dict.fromkeys("abcd", "landed")
     assert landed(core) == "abcd"
+
+
+def test_what_is_found_before_its_patches_are_applied_again_is_done_when_they_are() -> None:
+    """Its process was killed after the landing; no other event is needed to end the run."""
+    plan = Plan.from_json(
+        {
+            "maingate": 1,
+            "name": "p",
+            "gates": {"unit": {"run": "true"}},
+            "workstreams": {"a": {"tasks": {"t": {"patch": "x"}, "u": {"patch": "y"}}}},
+        }
+    )
+    run = picture_of(plan)
+    [workstream] = run.order
+    intent = LandingIntent(
+        id="intent_1",
+        run=run.id,
+        workstream=workstream.id,
+        old=BASE.commit,
+        new="base|a",
+        commits=defaultdict(lambda: "base|a"),
+    )
+    workstream.intents, workstream.open_intent = [intent], intent.id
+    core = Core(run, RunLimits(worker_id="wrk_1", capacity=ROOM, window=3, gate_runs=1))
+    queue = Queue(plan, {}, seed=0)
+    waiting = queue.follow(core.begin())
+    landed_as = Tip(commit="base|a", tree="base|a")
+    found = FoundLanding(workstream=workstream.id, intent=intent.id, tip=landed_as)
+    waiting = [effect for effect in waiting if not isinstance(effect, LookAtTarget)]
+    waiting += queue.follow(core.handle(TargetSeen(head=landed_as, found=(found,))))
+    while waiting:
+        event = queue.answer(core, waiting.pop(0))
+        waiting += queue.follow(core.handle(event)) if event is not None else []
+    assert (core.is_over, states(core)) == (True, {"a": "landed"})
 
 
 @pytest.mark.parametrize(("proof", "cars"), [(Proof.COMMIT, 4), (Proof.LATER, 4), (Proof.REF, 1)])

@@ -110,7 +110,7 @@ class Core:
         return self._decide()
 
     def _decide(self) -> Decision:
-        """Draw all consequences one by one, then apply, start and land what is possible now."""
+        """Draw all consequences, then apply, start and land what is possible now."""
         self._draw_consequences()
         while self._parts.landing_queue.step():
             self._draw_consequences()
@@ -120,19 +120,23 @@ class Core:
         return self._turn.take_decision()
 
     def _draw_consequences(self) -> None:
-        """Draw the consequences of all endings, and apply the next patches of lanes that have changed."""
-        while (ended := self._turn.next_follow_up()) is not None:
-            match ended:
-                case TaskNode():
-                    self._parts.endings.task_ended(ended)
-                case WorkstreamNode():
-                    self._parts.endings.workstream_ended(ended)
-                case AppliedOverride():
-                    self._parts.operator.answer(ended)
-        for workstream in self._turn.take_changed_lanes():
-            self._parts.lanes.apply_next(workstream)
-            if workstream.is_applied:
-                self._parts.landing_queue.board(workstream)
+        """Draw all consequences one by one, and apply the next patches of lanes that have changed."""
+        while True:
+            while (ended := self._turn.next_follow_up()) is not None:
+                match ended:
+                    case TaskNode():
+                        self._parts.endings.task_ended(ended)
+                    case WorkstreamNode():
+                        self._parts.endings.workstream_ended(ended)
+                    case AppliedOverride():
+                        self._parts.operator.answer(ended)
+            changed = self._turn.take_changed_lanes()
+            if not changed:
+                return
+            for workstream in changed:
+                self._parts.lanes.apply_next(workstream)
+                if workstream.is_applied:
+                    self._parts.landing_queue.board(workstream)
 
     def take_holds(self) -> Mapping[str, Hold | None]:
         """Return the holds that changed since the last call, by entity; None for one that is gone."""
