@@ -24,6 +24,7 @@ from maingate.orchestrator.core.events import (
     ChainJudged,
     CoreEvent,
     FoundLanding,
+    OverrideRequested,
     QueueAnswered,
     QueueRead,
     TargetLanded,
@@ -36,6 +37,7 @@ from maingate.orchestrator.core.queue_items import QueueAnswer, QueueItem, Recal
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.queue_item import QueueItemState
+from maingate.state.task import TaskState
 from maingate.state.workstream import WORKSTREAM
 from maingate.verdicts.blame import GateAnswer
 from orchestrator.core.test_core import BASE, ROOM, picture_of
@@ -334,6 +336,29 @@ def test_a_run_that_is_cancelled_has_landed_before_or_never(turns: int, seed: in
     for name, what in states(asked.core).items():
         assert (what == "landed") == (name in target.landed), (name, what)
     assert {"a", "b"} <= set(target.landed)
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(turns=st.integers(0, 120), is_override=st.booleans(), seed=st.integers(0, 2**32))
+def test_a_task_whose_workstream_is_handed_over_ends_before_that_lands_or_lands_with_it(
+    turns: int, is_override: bool, seed: int
+) -> None:
+    """Its gates are those of the merged result, so it is open until its workstream has landed."""
+    target = Target(seed)
+    target.add("ab")
+    asked = target.add("cd")
+    for _ in range(turns):
+        target.turn(target.chance.choice(target.processes))
+    task = next(iter(asked.core.tasks))
+    event: CoreEvent = CancelRequested(entity=task.id, reason=STOPPED, request="req_1")
+    if is_override:
+        event = OverrideRequested(
+            override="force-fail", entity=task.id, message="enough", operator="ada", request="req_1"
+        )
+    target.write(asked, asked.core.handle(event))
+    target.play()
+    assert target.rows == {}
+    assert {*target.landed} == {*("abcd" if task.state is TaskState.COMPLETED else "abd")}
 
 
 def test_workstreams_of_several_runs_land_by_one_move() -> None:

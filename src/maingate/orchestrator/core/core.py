@@ -203,7 +203,7 @@ class Core:
         return self._turn.workstreams[workstream_id]
 
     def may_have_landed(self, entity: str) -> bool:
-        """Return whether the target may have moved, unrecorded, to a workstream, or to one of the run."""
+        """Return whether a task, a workstream or some of the run may be on the target, unrecorded."""
         return self._parts.landing_queue.may_have_landed(entity)
 
     @property

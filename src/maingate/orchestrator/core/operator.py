@@ -1,6 +1,7 @@
 """Requests about a run under way: an operator cancels or overrides, or git has lost some commits.
 
-A request about a workstream that may have landed already is deferred by the `landing_queue`.
+A request about a workstream that may have landed already, or about a task of it, is deferred by the
+`landing_queue`.
 """
 
 from maingate.ids import TaskId, WorkstreamId
@@ -86,9 +87,11 @@ class Operator:
             return f"workstream {workstream.name} is cancelled"
         return workstream
 
-    def _cancel_task(self, task: TaskNode, reason: Reason) -> str:
+    def _cancel_task(self, task: TaskNode, reason: Reason) -> str | WorkstreamNode:
         if task.has_ended:
             return f"task {task.label} is {task.state} already"
+        if task.is_in_doubt:
+            return task.workstream
         self._endings.end_task(task, reason)
         return f"task {task.label} is cancelled"
 
@@ -111,8 +114,8 @@ class Operator:
         if (refused := operator_decisions.refusal(event, node)) is not None:
             decision.answers.append(RequestAnswer(request=event.request, said=refused, is_refused=True))
             return
-        if isinstance(node, WorkstreamNode) and node.is_in_doubt:
-            self._landing_queue.defer(node, event)
+        if node.is_in_doubt:
+            self._landing_queue.defer(node if isinstance(node, WorkstreamNode) else node.workstream, event)
             return
         decision.overrides.append(operator_decisions.on_record(event, node))
         mine = len(decision.steps)

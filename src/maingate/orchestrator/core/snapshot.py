@@ -114,6 +114,11 @@ class TaskNode:
         is_dropped = self.patch is not None and self.patch.state is PatchState.DROPPED
         return is_dropped and self.state is TaskState.COMPLETED
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Return whether its patch may land, or have landed, with its workstream: requests have to wait."""
+        return self.workstream.is_in_doubt and not self.has_ended
+
     @cached_property
     def input(self) -> TaskInput:
         """The facts about it that stay the same, for effects."""

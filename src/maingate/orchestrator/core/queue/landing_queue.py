@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from maingate.ids import WorkstreamId
+from maingate.ids import TaskId, WorkstreamId
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.events import (
     CarSealed,
@@ -143,11 +143,11 @@ class LandingQueue:
         return self._queue.holds_target
 
     def may_have_landed(self, entity: str) -> bool:
-        """Return whether the target may have moved, unrecorded, to a workstream, or to one of the run."""
+        """Return whether a task, a workstream or some of the run may be on the target, unrecorded."""
         if entity == self._turn.run.id:
             return any(ws.is_in_doubt for ws in self._turn.run.order)
-        workstream = self._turn.workstreams.get(WorkstreamId(entity))
-        return workstream is not None and workstream.is_in_doubt
+        node = self._turn.tasks.get(TaskId(entity)) or self._turn.workstreams.get(WorkstreamId(entity))
+        return node is not None and node.is_in_doubt
 
     @property
     def wants_target(self) -> bool:
