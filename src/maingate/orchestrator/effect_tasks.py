@@ -31,7 +31,7 @@ class EffectTasks:
     ) -> None:
         self._attendant, self._events = attendant, events
         self._is_wanted, self._failed = is_wanted, failed
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], None] = {}  # in their order, so that they end in it
         self._timers: set[asyncio.TimerHandle] = set()
 
     @property
@@ -105,11 +105,11 @@ class EffectTasks:
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._under_way.add(task)
+        self._under_way[task] = None
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error)
         if not self._under_way:

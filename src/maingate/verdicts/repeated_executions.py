@@ -78,7 +78,7 @@ class GateExecutions:
         self._records, self._clock, self._confirm = records, clock, confirm
         self._clashes = clashes
         self._starting: dict[str, tuple[GateRow, str]] = {}
-        self._jobs_on: dict[str, set[str]] = {}
+        self._jobs_on: dict[str, dict[str, None]] = {}  # in their order, so that they are cancelled in it
         self._asked_by: dict[str, tuple[JudgedSubject, GateRow]] = {}
         self._unwanted: set[str] = set()
         self._is_draining = False
@@ -197,8 +197,8 @@ class GateExecutions:
         urgent = attempt > 1 or subject.is_urgent
         job = self._make_job(row.name, tip, job_id, attempt, log_name(row, attempt), urgent=urgent)
         job = replace(job, exclusive=job.exclusive or alone or self._clashes.is_lonely(row.name))
-        jobs = self._jobs_on.setdefault(tip.commit, set())
-        jobs.add(job_id)
+        jobs = self._jobs_on.setdefault(tip.commit, {})
+        jobs[job_id] = None
         self._asked_by[job_id] = (subject, row)
         if row.id not in self.running:
             self._starting[job_id] = (row, subject.label)
@@ -214,7 +214,7 @@ class GateExecutions:
             self._unwanted.discard(job_id)
             self._starting.pop(job_id, None)
             self._asked_by.pop(job_id, None)
-            jobs.discard(job_id)
+            jobs.pop(job_id, None)
             if not jobs:
                 self._jobs_on.pop(tip.commit, None)
 
