@@ -178,15 +178,20 @@ def test_the_same_change_side_by_side_lands_once(repo: GitRepo, style: str, on_a
     repo.commit({"a": "".join(LINES), "b": "b\n"})
     twice = repo.diff_of({"a": "".join(LINES).replace("line 20\n", "twenty\n")})
     other = repo.diff_of({"b": "B\n"})
-    mails = {"one": twice, "two": twice, "other": other}
-    streams = one_each(mails)
-    streams["two"]["critical"] = False
+    added = repo.diff_of({"c": "c\n"})
+    mails = {"twice": twice, "other": other, "added": added}
+    both = {"t": {"patch": "twice"}, "u": {"patch": "added"}}
+    streams = {
+        "one": {"tasks": both},
+        "two": {"tasks": both, "critical": False},
+        "other": {"tasks": {"t": {"patch": "other"}}},
+    }
     gates = {"unit": {"run": "true"}}
     landed = land(repo, mails, workstreams=streams, gates=gates, landing=style, on_applied=on_applied)
     assert landed.state == "succeeded"
     assert landed.workstream("two")["state"] == ("completed" if on_applied == "skip" else "failed")
     assert (landed.code("one"), landed.code("two"), landed.code("other")) == (None, "already_applied", None)
-    assert landed.patch_state("two/t") == "dropped"
+    assert {landed.patch_state("two/t"), landed.patch_state("two/u")} == {"dropped"}
     moves = repo.git("rev-list", "--first-parent", "--format=%T", "--no-commit-header", "main").splitlines()
     assert len(moves) == len(set(moves)), "a commit that changes nothing"
 

@@ -55,12 +55,15 @@ def _expected(core: Core, table: Mapping[str, Hold]) -> dict[str, dict[str, obje
     expected: dict[str, dict[str, object]] = {core.run.id: _next(core)}
     for workstream in core.run.order:
         lane = workstream.patch_tasks()
-        front = first_open(lane, lambda task: task.has_ended)
+        kept = [car.item for car in workstream.lane.kept] if workstream.lane is not None else []
+        front = first_open([task for task in lane if task not in kept], lambda task: task.has_ended)
         if workstream.state in LANES and front is not None:
             expected[workstream.id] = {"first": front.id, "place": lane.index(front) + 1}
         for task in workstream.tasks:
             patch = task.patch
             if patch is not None and patch.state is PatchState.VALIDATED and patch.id in core.unapproved:
+                expected[patch.id] = {}
+            if patch is not None and task in kept:
                 expected[patch.id] = {}
             if task.id in table:
                 assert task.state is TaskState.QUEUED

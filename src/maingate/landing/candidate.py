@@ -167,7 +167,7 @@ def _rebased(
         return Candidate(onto=onto, tip=landing.settled, commits=dict(landing.commits))
     moved = rebase(repository, [commit for _, commit in landing.commits], onto=onto.commit, date=at)
     if isinstance(moved, RebaseConflict):
-        return _conflict(landing, moved.paths, onto)
+        return _conflict(landing, moved.paths, onto, commit=moved.commit)
     strayed = strayed_in_rebase(repository, landing.commits, moved, onto=onto.commit)
     if refused := refusal_of(strayed, judge):
         return refused
@@ -250,10 +250,13 @@ def _there_already(landing: LandingInput, onto: Tip) -> Reason:
     )
 
 
-def _conflict(landing: LandingInput, paths: Sequence[bytes], onto: Tip) -> Reason:
+def _conflict(
+    landing: LandingInput, paths: Sequence[bytes], onto: Tip, *, commit: str | None = None
+) -> Reason:
     names = [path.decode(errors="backslashreplace") for path in paths]
+    patch = next((patch for patch, own in landing.commits if own == commit), None)
     return Reason(
         code=ReasonCode.CONFLICT,
         message=f"{landing.name} conflicts with the current target in {listed(names, 5)}",
-        detail={"paths": names, "onto": onto.commit},
+        detail={"paths": names, "onto": onto.commit} | ({} if patch is None else {"patch": patch}),
     )

@@ -202,6 +202,8 @@ def await_answer(
 def facts_of(conn: Connection, override: Override, entity_id: str) -> tuple[str, Facts]:
     """Read the facts on which an override depends, and the run that its entity belongs to.
 
+    A validating task may be proven; only the process at work knows, and refuses what does not suit it.
+
     Raises:
         UnknownEntityError: There is no such task or workstream.
     """
@@ -210,7 +212,7 @@ def facts_of(conn: Connection, override: Override, entity_id: str) -> tuple[str,
         open_ones = [
             row.name
             for row in tasks.of_workstream(conn, entity_id)
-            if row.is_critical and not TASK.is_terminal(row.state)
+            if row.is_critical and not (TASK.is_terminal(row.state) or row.state is TaskState.VALIDATING)
         ]
         return stream.run_id, WorkstreamFacts(name=stream.name, state=stream.state, indispensable=open_ones)
     task = tasks.get(conn, entity_id)

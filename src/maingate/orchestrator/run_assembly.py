@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor as Threads
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from maingate.monitoring.stuck_watch import StuckLimits, StuckWatch
@@ -14,6 +15,7 @@ from maingate.orchestrator.core.core_assembly import RunLimits
 from maingate.orchestrator.core.snapshot import RunNode
 from maingate.orchestrator.inbox import RunInbox
 from maingate.orchestrator.injected_parts import Dependencies
+from maingate.orchestrator.lane_bases import head_of
 from maingate.orchestrator.queue_order_watch import QueueOrderWatch
 from maingate.orchestrator.recorder import Told
 from maingate.orchestrator.run_services import RunServices
@@ -236,6 +238,7 @@ def _shared(deps: Dependencies, run: RunNode, services: RunServices) -> SharedQu
         clock=deps.clock,
         hold=deps.hold,
         terms=QueueTerms(run.plan, deps.settings, services.jobs.keys),
+        head=partial(head_of, deps.repository, run.target),
     )
 
 

@@ -4,7 +4,7 @@ Each run on a target has a process; the one that holds the target lands what the
 blocks, so it is done in a thread, which gets values and returns values.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -94,12 +94,20 @@ class SharedQueue:
         clock: The time by which leases are judged.
         hold: The hold on the target.
         terms: The terms on which the run's workstreams land.
+        head: Reads the head of the target; None where it is gone.
     """
 
     def __init__(
-        self, run: RunInput, *, database: Database, clock: Clock, hold: TargetHold, terms: QueueTerms
+        self,
+        run: RunInput,
+        *,
+        database: Database,
+        clock: Clock,
+        hold: TargetHold,
+        terms: QueueTerms,
+        head: Callable[[], Tip | None],
     ) -> None:
-        self._run, self._database, self._clock = run, database, clock
+        self._run, self._database, self._clock, self._head = run, database, clock, head
         self._hold, self._terms = hold, terms
         self._last = QueueRead()
         self._told: set[str] = set()
@@ -153,6 +161,7 @@ class SharedQueue:
             answered = [row for row in rows if row.state not in open_states and row.offer not in self._told]
             meant = _pending(conn, self._run.id) if answered else {}
         self._told.update(row.offer for row in answered)
+        head = self._head() if answered else None
         return [
             QueueAnswered(
                 answer=QueueAnswer(
@@ -162,6 +171,7 @@ class SharedQueue:
                     is_blamed=row.is_blamed,
                 ),
                 intents=tuple(meant.get(row.workstream_id, ())),
+                head=head,
             )
             for row in answered
         ]

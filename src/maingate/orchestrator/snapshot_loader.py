@@ -22,10 +22,10 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
-from maingate.errors import MissingObjectError
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
+from maingate.orchestrator.lane_bases import base_of, head_of, tip_of
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan
 from maingate.recovery.breaker_store import guard_of
@@ -51,6 +51,7 @@ def load(
     row = runs.get(conn, run_id)
     plan = Plan.from_json(row.plan)
     newest = patches.present(patches.of_run(conn, run_id))
+    head = head_of(repository, row.target_ref)
     rows_of: dict[str, list[TaskRow]] = {}
     for task in tasks.of_run(conn, run_id):
         rows_of.setdefault(task.workstream_id, []).append(task)
@@ -67,6 +68,10 @@ def load(
             for each in node.by_name.values():
                 each.file = _moved(each.file, row.repository, repository)
         _restore(node, ws, meant.get(ws.id, []), repository)
+        if ws.base_commit is not None and not node.has_ended:
+            made_on = [newest[task.id].base_commit for task in mine if task.id in newest]
+            commit = base_of(repository, node, recorded=ws.base_commit, made_on=made_on, head=head)
+            node.base = tip_of(repository, commit)
         heads.update((entity.id, entity.head) for entity in (ws, *mine))
     heads.update((patch.id, patch.head) for patch in newest.values())
     run = _run(row, plan, nodes, repository)
@@ -75,6 +80,7 @@ def load(
     offered = {item.workstream_id for item in queue_items.of_run(conn, run_id)}
     for node in run.order if offered else ():
         node.is_offered = node.id in offered and not node.has_ended
+    run.head_seen = head
     run.spent = tool_runs.spent_by_task(conn, run_id)
     return run, heads
 
@@ -101,7 +107,7 @@ def _moved(file: str | None, git_dir: str, repository: Repository) -> str | None
 
 
 def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: Repository) -> RunNode:
-    base = _tip(repository, row.old_head or "")
+    base = tip_of(repository, row.old_head or "")
     order = [nodes[name] for name in plan.workstream_order()]
     for node in order:
         node.begins_on = _own_base(repository, node.plan.base, base)
@@ -121,7 +127,7 @@ def _run(row: RunRow, plan: Plan, nodes: dict[str, WorkstreamNode], repository: 
         order=order,
         dependents=dependents_of(list(nodes.values())),
         open_workstreams=sum(not WORKSTREAM.is_terminal(node.state) for node in order),
-        tip=_tip(repository, row.new_head) if row.new_head else base,
+        tip=tip_of(repository, row.new_head) if row.new_head else base,
     )
 
 
@@ -149,12 +155,10 @@ def _restore(
 ) -> None:
     """Fill in how far a workstream had come."""
     if row.landed_commit is not None:
-        node.landed = _tip(repository, row.landed_commit)
+        node.landed = tip_of(repository, row.landed_commit)
         node.landed_by = max((intent.id for intent in meant if intent.new == row.landed_commit), default="")
     if node.has_ended:
         return
-    if row.base_commit is not None:
-        node.base = _tip(repository, row.base_commit)
     last = next(
         (
             task.patch
@@ -220,12 +224,4 @@ def _own_base(repository: Repository, commit: str | None, head: Tip) -> Tip | No
     """Return the commit that a workstream is to begin on, while it is in the history of the target."""
     if commit is None or not (repository.has_object(commit) and repository.has_object(head.commit)):
         return None
-    return _tip(repository, commit) if repository.is_ancestor(commit, head.commit) else None
-
-
-def _tip(repository: Repository, commit: str) -> Tip:
-    """Return a commit with its tree; a missing commit fails only the items that need it."""
-    try:
-        return Tip(commit=commit, tree=repository.tree_of(commit))
-    except MissingObjectError:
-        return Tip(commit=commit, tree=commit)
+    return tip_of(repository, commit) if repository.is_ancestor(commit, head.commit) else None

@@ -14,7 +14,7 @@ OUTPUT_BYTES: Final = 16 * 1024
 DIFF_BYTES: Final = 64 * 1024
 """Bytes of the beginning of a refused patch in a prompt."""
 
-NAMES: Final = ("prompt", "attempt", "message", "output", "diff")
+NAMES: Final = ("prompt", "attempt", "message", "changes", "output", "diff")
 
 DEFAULT_TEMPLATE: Final = """\
 {{prompt}}
@@ -25,6 +25,12 @@ DEFAULT_TEMPLATE: Final = """\
 This is attempt {{attempt}}. The patch of the attempt before was refused:
 
 {{message}}
+{{#changes}}
+
+The target has changed there since. The files have these changes now; make yours on top of them:
+
+{{changes}}
+{{/changes}}
 {{#output}}
 
 The end of what was printed then:
@@ -51,11 +57,13 @@ class Refused:
 
     Args:
         message: The reason of the refusal.
+        changes: Changes of the target with which the patch conflicts.
         output: Output of the gate or the tool.
         diff: The patch.
     """
 
     message: str
+    changes: str = ""
     output: str = ""
     diff: bytes = b""
 
@@ -70,9 +78,10 @@ def render(template: str | None, *, prompt: str, attempt: int = 1, refused: Refu
         refused: The refusal of the previous attempt; None for a first attempt, which gets the plan's prompt
             alone when the template is Maingate's own.
     """
-    values = {"prompt": prompt, "attempt": str(attempt), "message": "", "output": "", "diff": ""}
+    values = dict.fromkeys(NAMES, "") | {"prompt": prompt, "attempt": str(attempt)}
     if refused is not None:
         values["message"] = refused.message.strip() or "no reason was given"
+        values["changes"] = _fenced(refused.changes)
         values["output"] = _fenced(_end_of(refused.output))
         values["diff"] = _fenced(_beginning_of(refused.diff))
     elif template is None:

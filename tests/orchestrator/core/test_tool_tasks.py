@@ -243,11 +243,12 @@ def test_tasks_without_a_scope_work_side_by_side(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_tool_that_begins_later_begins_on_all_that_has_landed(seed: int) -> None:
     """Its workstream waited for a worker: what landed meanwhile is no conflict, as its tool has seen it."""
-    streams = {name: {"tasks": {"t": a_task()}} for name in "abcdefghijklmnop"}
+    names = [f"w{number:02}" for number in range(24)]
+    streams = {name: {"tasks": {"t": a_task()}} for name in names}
     world = Workshop(plan=plan_of({}, workstreams=streams, tool={"max_concurrent": 1}), bad={}, seed=seed)
     core = world.run()
     assert core.run.state is RunState.SUCCEEDED
-    bases = [world.bases[f"{name}/t"][0] for name in "abcdefghijklmnop"]
+    bases = [world.bases[f"{name}/t"][0] for name in names]
     assert bases == sorted(bases, key=len)
     assert bases[0] == "base" != bases[-1]
     assert core.run.tip.tree.startswith(bases[-1])

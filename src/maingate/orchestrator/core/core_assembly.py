@@ -24,6 +24,7 @@ from maingate.orchestrator.core.events import (
     ToolEnded,
     WorkstreamBroken,
 )
+from maingate.orchestrator.core.lane_renewal import LaneRenewal
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.operator import Operator
 from maingate.orchestrator.core.patch_lanes import Lanes
@@ -97,10 +98,12 @@ class CoreParts:
         attempts = TaskAttempts(turn, self.scheduler, self.tools, limits.retries)
         self.tool_endings = ToolEndings(turn, self.tools, attempts)
         self.lanes = Lanes(turn, self.scheduler, attempts, self.approvals, window=limits.window)
+        self.renewal = LaneRenewal(turn, self.lanes, attempts)
         self.landing_queue = LandingQueue(
             turn,
             self.approvals,
             self.lanes,
+            self.renewal,
             apply=self._apply,
             workers=limits.gate_runs,
             policy=limits.train,
@@ -114,6 +117,7 @@ class CoreParts:
             tools=self.tools,
             approvals=self.approvals,
             lanes=self.lanes,
+            renewal=self.renewal,
             worker_id=limits.worker_id,
             commands=limits.capacity.get(TaskKind.COMMAND, 0),
         )
@@ -129,6 +133,7 @@ class CoreParts:
             turn,
             self.scheduler,
             tasks=self.tasks,
+            lanes=self.lanes,
             endings=self.endings,
             landing_queue=self.landing_queue,
             worker_id=limits.worker_id,

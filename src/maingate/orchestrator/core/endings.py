@@ -70,9 +70,11 @@ class Endings:
             self._fail_executing(workstream, task)
         elif not workstream.open_tasks:
             head = self._lanes.keep_settled(workstream)
-            self._turn.move_workstream(
-                workstream, workstream_steps.validate(workstream.head, head_commit=head)
+            base = (
+                workstream.base.commit if workstream.keeps_patches and workstream.base is not None else None
             )
+            step = workstream_steps.validate(workstream.head, head_commit=head, base_commit=base)
+            self._turn.move_workstream(workstream, step)
             self._landing_queue.board(workstream)
 
     def workstream_ended(self, workstream: WorkstreamNode) -> None:

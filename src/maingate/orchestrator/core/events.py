@@ -426,10 +426,12 @@ class QueueAnswered:
     Args:
         answer: The answer.
         intents: All intents to land it, oldest first.
+        head: The head of the target when the answer was read.
     """
 
     answer: QueueAnswer
     intents: tuple[LandingIntent, ...] = ()
+    head: Tip | None = None
 
 
 CoreEvent = (

@@ -4,12 +4,15 @@ Patches are applied in the plan's order, each on the result of the one before it
 its gates started *ahead* of the judgement of those before it; such a car is a guess and leaves no trace in
 the ledger. Only the front of the chain is fact: once its gates passed it is settled and the next car becomes
 the front. When the front fails, everything behind it was built on something that will not be, and is built
-again from what is settled.
+again from what is proven.
 
-    settled ── front ── car ── car            chain: applied, verdicts awaited
-                                  └─ applying  the next ones are being applied, onto the last car
+    settled ── kept ── kept ── front ── car ── car            chain: applied, verdicts awaited
+                                                  └─ applying  the next ones are being applied, onto the last
 
-A refusal to apply is final only on what is settled: onto a guess it merely waits until the guess is decided.
+A car whose gates passed may be *kept* instead: it is as proven as if it were settled, but not recorded as
+applied yet, because a patch that is recorded so can never be applied to another commit.
+
+A refusal to apply is final only on what is proven: onto a guess it merely waits until the guess is decided.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,14 +67,16 @@ class Lane(Generic[P]):
 
     Args:
         order: Every task of the workstream, in the order in which patches are applied.
-        settled: The newest commit whose gates passed.
-        chain: The applied patches that are not settled, the front first.
+        settled: The newest commit that is on record; its gates passed.
+        kept: The proven patches on it that may still be applied to another commit instead.
+        chain: The applied patches that are not proven, the front first.
         applying: The items that are being applied now, and the commit that the first is applied to.
         held: The item that did not apply to a guess, until the guess is decided.
     """
 
     order: Sequence[P]
     settled: Tip
+    kept: list[Car[P]] = field(default_factory=list)
     chain: list[Car[P]] = field(default_factory=list)
     applying: tuple[Sequence[P], Tip] | None = None
     held: P | None = None
@@ -80,7 +85,12 @@ class Lane(Generic[P]):
     @property
     def tip(self) -> Tip:
         """The commit that the next patch is applied to."""
-        return self.chain[-1].tip if self.chain else self.settled
+        return self.chain[-1].tip if self.chain else self.proven
+
+    @property
+    def proven(self) -> Tip:
+        """The newest commit whose gates passed, as those of all patches before it."""
+        return self.kept[-1].tip if self.kept else self.settled
 
     @property
     def next_place(self) -> int:
@@ -96,7 +106,7 @@ class Lane(Generic[P]):
 
     @property
     def first(self) -> P | None:
-        """The first item that has not ended, which all others are behind; None when all have."""
+        """The first item that is neither proven nor ended, which all others are behind; None without one."""
         if self.chain:
             return self.chain[0].item
         return self.order[self.next_place] if self.next_place < len(self.order) else None
@@ -142,15 +152,19 @@ class Lane(Generic[P]):
         return car
 
     def refuse(self, item: P) -> bool:
-        """Hold an item that does not apply to the tip; return True when that is final: the tip is settled."""
+        """Hold an item that does not apply to the tip; return True when that is final: the tip is proven."""
         if self.chain:
             self.held = item
             return False
         return True
 
+    def keep(self) -> None:
+        """Keep the front, whose gates passed."""
+        self.kept.append(self.chain.pop(0))
+
     def settle(self) -> Car[P]:
-        """Settle the front and return it."""
-        car = self.chain.pop(0)
+        """Settle the first car, kept or not, and return it."""
+        car = (self.kept or self.chain).pop(0)
         self.settled = car.tip
         return car
 
@@ -172,15 +186,24 @@ class Lane(Generic[P]):
             self.applying = None
         if self.held is item:
             self.held = None
-        place = next((at for at, car in enumerate(self.chain) if car.item is item), None)
+        cars, kept = [*self.kept, *self.chain], len(self.kept)
+        place = next((at for at, car in enumerate(cars) if car.item is item), None)
         if place is None:
             return []
-        removed = self.chain[place:]
-        del self.chain[place:]
+        stay = cars[:place]
+        self.kept, self.chain = stay[:kept], stay[kept:]
         self.applying = None
         self._next = self.order.index(item)
-        return removed
+        return cars[place:]
+
+    def keeps(self, item: P) -> bool:
+        """Return whether an item is proven and kept."""
+        return any(car.item is item for car in self.kept)
+
+    def is_bare(self, base: Tip) -> bool:
+        """Return whether nothing is applied, or being applied, to the commit that it begins on."""
+        return self.settled == base and not (self.kept or self.chain or self.applying)
 
     def car_of(self, commit: str) -> Car[P] | None:
-        """Return the car of a commit; None when there is none any more."""
+        """Return the car of a commit that is not proven; None when there is none any more."""
         return next((car for car in self.chain if car.tip.commit == commit), None)

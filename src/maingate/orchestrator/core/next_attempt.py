@@ -94,6 +94,19 @@ class TaskAttempts:
         self._turn.move_task(task, step, reason)
         self._turn.request(WaitForRetry(task=task.id, attempt=task.attempt, seconds=seconds))
 
+    def overtaken(self, task: TaskNode, reason: Reason) -> None:
+        """Retry a task at once whose patch conflicts with work that landed meanwhile.
+
+        That is no failure of the tool, so it uses up no retry; but one must be left.
+        """
+        if task.retries >= task.plan.max_retries or self._tools.budget.exhausted(task) is not None:
+            self.refused(task, reason)
+            return
+        task.material = None
+        step = task_steps.retry(task.head, reason, trigger="validation_failed")
+        self._turn.move_task(task, step, reason)
+        self._turn.request(WaitForRetry(task=task.id, attempt=task.attempt, seconds=0))
+
     def requeue(self, task: TaskNode) -> None:
         """Queue a task for its next attempt."""
         self._turn.move_task(task, task_steps.requeue(task.head))

@@ -8,6 +8,7 @@ from maingate.ids import TaskId, WorkstreamId
 from maingate.orchestrator.core import operator_decisions
 from maingate.orchestrator.core.endings import Endings
 from maingate.orchestrator.core.events import CancelRequested, OverrideRequested, WorkstreamBroken
+from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.queue.landing_queue import LandingQueue
 from maingate.orchestrator.core.queue.queue_state import Request
 from maingate.orchestrator.core.snapshot import TaskNode, WorkstreamNode
@@ -26,6 +27,7 @@ class Operator:
         turn: The current turn.
         scheduler: Hands out queued tasks.
         tasks: Queues tasks that are unblocked.
+        lanes: The way of patches onto their workstream's ref.
         endings: Ends tasks and workstreams.
         target: Defers requests while a landing is in doubt.
         worker_id: The orchestration worker on whose behalf tasks are completed by hand.
@@ -37,11 +39,12 @@ class Operator:
         scheduler: TaskScheduler,
         *,
         tasks: Tasks,
+        lanes: Lanes,
         endings: Endings,
         landing_queue: LandingQueue,
         worker_id: str,
     ) -> None:
-        self._turn, self._scheduler, self._tasks = turn, scheduler, tasks
+        self._turn, self._scheduler, self._tasks, self._lanes = turn, scheduler, tasks, lanes
         self._endings, self._landing_queue, self._worker_id = endings, landing_queue, worker_id
 
     def apply(self, request: Request) -> None:
@@ -149,5 +152,6 @@ class Operator:
                 step = operator_decisions.failing_workstream(node, reason)
                 self._endings.stop_workstream(node, reason, step)
             case "validate", WorkstreamNode():
+                self._lanes.settle_kept(node)
                 for task in node.tasks:
                     self._cancel_task(task, reason)

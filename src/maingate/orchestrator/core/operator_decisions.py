@@ -37,7 +37,12 @@ def refusal(asked: OverrideRequested, node: TaskNode | WorkstreamNode) -> str | 
 def facts_of(node: TaskNode | WorkstreamNode) -> Facts:
     """Return the facts about an entity on which a decision depends."""
     if isinstance(node, WorkstreamNode):
-        open_ones = [task.name for task in node.tasks if task.is_critical and not task.has_ended]
+        lane = node.lane
+        open_ones = [
+            task.name
+            for task in node.tasks
+            if task.is_critical and not (task.has_ended or (lane is not None and lane.keeps(task)))
+        ]
         return WorkstreamFacts(name=node.name, state=node.state, indispensable=open_ones)
     needed = [node.workstream.by_name[name] for name in dict.fromkeys(node.needs)]
     return TaskFacts(

@@ -2,8 +2,11 @@
 
 `maingate.orchestrator.core.lane_order` holds one workstream's lane as a value; this module decides what
 follows when patches were applied or judged, and what is recorded. Only the front of a lane is recorded as
-applied.
+applied; where tools may have to make patches on another commit, each is when it lands, or is refused, or when
+another task needs it (`maingate.orchestrator.core.lane_renewal`).
 """
+
+from collections.abc import Sequence
 
 from maingate.commits import Tip
 from maingate.orchestrator.core.approvals import Approvals
@@ -23,7 +26,7 @@ from maingate.orchestrator.core.turn import Turn, stated
 from maingate.orchestrator.task_scheduler import TaskScheduler
 from maingate.reasons import FAULTS, Reason
 from maingate.state.holds import HoldCode
-from maingate.state.patch_ledger import PatchState
+from maingate.state.patch_ledger import PATCH_LEDGER, PatchState
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import tasks as task_steps
 from maingate.state.task import TaskState
@@ -62,6 +65,14 @@ class Lanes:
         settled = workstream.settled or workstream.base
         workstream.lane = Lane(order=workstream.patch_tasks(), settled=settled)
         self._publish_first(workstream)
+
+    def lay_anew(self, workstream: WorkstreamNode, base: Tip) -> None:
+        """Start a lane of which nothing is on record on another base; its patches are applied there."""
+        if workstream.lane is not None:
+            self._take_back([*workstream.lane.kept, *workstream.lane.chain])
+        workstream.base = base
+        self.lay(workstream)
+        self._turn.lane_changed(workstream)
 
     def take_up(self, task: TaskNode) -> None:
         """Request what is owed to a patch whose task was validating when its process exited."""
@@ -160,19 +171,30 @@ class Lanes:
                     self._judge(car, failures=failures)
 
     def settle_all(self, workstream: WorkstreamNode) -> None:
-        """Settle all applied patches of a workstream: the gates have passed on its merged result."""
+        """Settle all patches of a workstream that is to land as it is, or to be refused as a whole.
+
+        Where their gates were deferred, they have passed on its merged result.
+        """
         lane = workstream.lane
-        if not workstream.defers_gates or lane is None:
+        if lane is None:
+            return
+        self.settle_kept(workstream)
+        if not workstream.defers_gates:
             return
         workstream.defers_gates = False
         for car in lane.chain:
             car.judgement = Judgement(opinion=Opinion.PASSED, gates=car.item.gates)
         self._decide_front(workstream, lane)
 
+    def settle_kept(self, workstream: WorkstreamNode) -> None:
+        """Settle the proven patches of a workstream, which cannot be made again after that."""
+        while workstream.lane is not None and workstream.lane.kept:
+            self._settle(workstream, workstream.lane)
+
     def remove(self, task: TaskNode) -> None:
         """Remove a task from its lane; patches that were built on its own are applied anew."""
         if task.workstream.lane is not None:
-            self._stop_judging(task.workstream.lane.remove(task))
+            self._take_back(task.workstream.lane.remove(task))
 
     def stop(self, workstream: WorkstreamNode) -> None:
         """Stop the gates of everything in a workstream's lane."""
@@ -182,10 +204,9 @@ class Lanes:
     def pass_over(self, workstream: WorkstreamNode, reason: Reason) -> None:
         """Drop the patches of a workstream that would change nothing on the target; its tasks are done."""
         for task in workstream.patch_tasks():
-            if task.patch is None or task.patch.state not in {PatchState.APPLIED, PatchState.VERIFIED}:
-                continue
-            self.remove(task)
-            self._turn.pass_over(task, reason)
+            if task.patch is not None and not PATCH_LEDGER.is_terminal(task.patch.state):
+                self.remove(task)
+                self._turn.pass_over(task, reason)
 
     def keep_settled(self, workstream: WorkstreamNode) -> str | None:
         """Move the workstream's ref to its settled commit for good; return that, or None without one."""
@@ -214,12 +235,29 @@ class Lanes:
             )
         )
 
+    def _take_back(self, cars: Sequence[Car[TaskNode]]) -> None:
+        """Stop the gates on cars that are applied anew, or not at all."""
+        for car in cars:
+            self._turn.board.remove(car.item.require_patch().id)
+        self._stop_judging(cars)
+
     # -- the front -------------------------------------------------------------------------------------------
 
     def _arrive_at_front(self, car: Car[TaskNode]) -> None:
-        """Record what is true now: the patch is applied to what is settled."""
+        """Record what is true now, unless it may become another: the patch is applied to what is settled."""
         task = car.item
-        patch = task.require_patch()
+        if not task.workstream.keeps_patches:
+            self._record_applied(car)
+        if not task.gates:
+            car.judgement = Judgement(opinion=Opinion.PASSED)
+        lane = task.workstream.lane
+        if lane is not None:
+            self._decide_front(task.workstream, lane)
+
+    def _record_applied(self, car: Car[TaskNode]) -> None:
+        patch = car.item.require_patch()
+        if patch.state is not PatchState.QUEUED:
+            return
         patch.commit = car.tip.commit
         step = patch_steps.applied(
             patch.head,
@@ -228,22 +266,28 @@ class Lanes:
             commit=car.tip.commit,
             tree=car.tip.tree,
         )
-        self._turn.move_patch(task, step)
-        if not task.gates:
-            car.judgement = Judgement(opinion=Opinion.PASSED)
-        lane = task.workstream.lane
-        if lane is not None:
-            self._decide_front(task.workstream, lane)
+        self._turn.move_patch(car.item, step)
 
     def _decide_front(self, workstream: WorkstreamNode, lane: Lane[TaskNode]) -> None:
-        """Settle or fail the front, once it is judged."""
+        """Settle, keep or fail the front, once it is judged."""
         front = lane.front
         if front is None or front.judgement is None:
             return
-        if front.judgement.opinion is Opinion.PASSED:
-            self._settle(workstream, lane)
+        if front.judgement.opinion is not Opinion.PASSED:
+            self._fail_head(lane, front, front.judgement)
+            return
+        if _may_be_kept(front.item):
+            self._keep(lane, front.item)
         else:
-            self._fail_head(lane, front.judgement)
+            self.settle_kept(workstream)
+            self._settle(workstream, lane)
+        if lane.front is not None and not workstream.has_ended:
+            self._arrive_at_front(lane.front)
+
+    def _keep(self, lane: Lane[TaskNode], task: TaskNode) -> None:
+        lane.keep()
+        self._turn.hold(task.require_patch().id, HoldCode.WORKSTREAM, {})
+        self._scheduler.release(task.id)
 
     def _settle(self, workstream: WorkstreamNode, lane: Lane[TaskNode]) -> None:
         car = lane.settle()
@@ -252,18 +296,18 @@ class Lanes:
         gates = list(car.judgement.gates) if car.judgement else []
         move = MoveWorkstreamRef(workstream=workstream.id, ref=workstream.ref, commit=car.tip.commit)
         self._turn.speculate(move)
+        self._record_applied(car)
         self._turn.move_patch(task, patch_steps.verify(task.require_patch().head, metadata={"gates": gates}))
         self._turn.move_task(task, task_steps.complete(task.head))
         self._turn.follow_up(task)
-        if lane.front is not None and not workstream.has_ended:
-            self._arrive_at_front(lane.front)
 
-    def _fail_head(self, lane: Lane[TaskNode], judgement: Judgement) -> None:
-        front, behind = lane.fail_head()
+    def _fail_head(self, lane: Lane[TaskNode], front: Car[TaskNode], judgement: Judgement) -> None:
+        _, behind = lane.fail_head()
         self._stop_judging(behind)
         task = front.item
         reason = stated(judgement.reason, task.label)
         if judgement.opinion is Opinion.FAILED:
+            self._record_applied(front)
             self._turn.quarantine(task, reason, "gates_failed")
         else:
             self._turn.drop(task, reason)
@@ -282,6 +326,14 @@ class Lanes:
             self._turn.quarantine(task, reason, "apply_attempts_exhausted")
             self._attempts.refused(task, reason)
 
-    def _stop_judging(self, cars: list[Car[TaskNode]]) -> None:
+    def _stop_judging(self, cars: Sequence[Car[TaskNode]]) -> None:
         for car in cars:
             self._turn.request(StopJudging(commit=car.tip.commit))
+
+
+def _may_be_kept(task: TaskNode) -> bool:
+    """Return whether nothing needs the task of a proven patch to be complete but its landing."""
+    workstream = task.workstream
+    waiting = (workstream.by_name[name] for name in workstream.dependents[task.name])
+    is_off_the_record = task.require_patch().state is PatchState.QUEUED
+    return workstream.keeps_patches and is_off_the_record and all(each.has_ended for each in waiting)

@@ -132,7 +132,7 @@ class TaskNode:
 
     def retry_input(self) -> RetryInput | None:
         """Return why its last attempt failed, for the tool that makes the next one; None at the first."""
-        if self.reason is None or not self.retries:
+        if self.reason is None or not (self.retries or self.patch):
             return None
         return RetryInput(reason=self.reason, patch=self.patch.id if self.patch else None)
 
@@ -202,6 +202,11 @@ class WorkstreamNode:
         """Return whether it may land, or have landed, without a record of it: requests have to wait."""
         return self.open_intent is not None or self.is_offered
 
+    @cached_property
+    def keeps_patches(self) -> bool:
+        """Return whether its patches stay off the record until it lands: tools may have to make others."""
+        return self.plan.base is None and any(task.kind is TaskKind.TOOL for task in self.tasks)
+
     @property
     def has_ended(self) -> bool:
         """Return whether its state is terminal."""
@@ -233,7 +238,7 @@ class WorkstreamNode:
         if self.base is None or self.lane is None:
             raise RuntimeError(f"{self.name} has no lane")
         made = [(task, patch.commit) for task, patch in self._verified() if patch.commit]
-        applied = self.lane.chain if self.defers_gates else ()
+        applied = [*self.lane.kept, *(self.lane.chain if self.defers_gates else ())]
         made += [(car.item, car.tip.commit) for car in applied]
         return LandingInput(
             run=self.run,
@@ -250,25 +255,23 @@ class WorkstreamNode:
         )
 
     def tip_to_land(self) -> Tip:
-        """Return the commit that it would land as: with the patches whose gates are deferred, where they are.
+        """Return the commit that it would land as: with the patches whose gates have passed, or are deferred.
 
         Raises:
             RuntimeError: It has no lane.
         """
         if self.lane is None:
             raise RuntimeError(f"{self.name} has no lane")
-        return self.lane.tip if self.defers_gates else self.lane.settled
+        return self.lane.tip if self.defers_gates else self.lane.proven
 
     @property
     def is_applied(self) -> bool:
-        """Return whether all its open tasks have patches that are applied, whose gates are deferred."""
+        """Return whether all its open tasks have applied patches, whose gates passed or are deferred."""
         lane = self.lane
-        return (
-            self.defers_gates
-            and lane is not None
-            and lane.applying is None
-            and len(lane.chain) == self.open_tasks > 0
-        )
+        if lane is None or lane.applying is not None:
+            return False
+        unjudged = len(lane.chain) if self.defers_gates else 0
+        return len(lane.kept) + unjudged == self.open_tasks > 0
 
     @property
     def has_something_to_land(self) -> bool:
@@ -301,6 +304,7 @@ class RunNode:
         spent: The cost of each task's tools so far, in micro-dollars.
         breakers: The breakers of all tools, as they were when it was loaded.
         holds: The holds that are on record, as they were when it was loaded.
+        head_seen: The head of the target as it was last read; None before that.
     """
 
     id: RunId
@@ -319,6 +323,12 @@ class RunNode:
     spent: Mapping[str, int] = field(default_factory=dict)
     breakers: Sequence[Guard] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)
+    head_seen: Tip | None = None
+
+    @property
+    def newest(self) -> Tip:
+        """The newest head of the target that is known."""
+        return self.head_seen or self.tip
 
     @property
     def input(self) -> RunInput:

@@ -1,10 +1,10 @@
 """The work of tasks: queued when their needs are met, started when there is room, and its results."""
 
-from maingate.commits import Tip
 from maingate.ids import PatchId
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.effects import RunCommand, RunNoop, RunTool, TakePatch, WaitForRetry
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, NoPatchTaken, PatchTaken, RetryDue
+from maingate.orchestrator.core.lane_renewal import LaneRenewal
 from maingate.orchestrator.core.next_attempt import TaskAttempts
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.snapshot import PatchNode, TaskNode, WorkstreamNode
@@ -37,6 +37,7 @@ class Tasks:
         attempts: Ends attempts that failed.
         tools: Breakers, room and money of the tools.
         approvals: Lets patches into their lane.
+        renewal: Lays lanes anew.
         lanes: The way of patches onto their workstream's ref.
         worker_id: The orchestration worker on whose behalf tasks run.
         commands: How many commands may run at once when they are not quick.
@@ -51,11 +52,12 @@ class Tasks:
         tools: ToolUse,
         approvals: Approvals,
         lanes: Lanes,
+        renewal: LaneRenewal,
         worker_id: str,
         commands: int,
     ) -> None:
         self._turn, self._scheduler, self._attempts = turn, scheduler, attempts
-        self._tools, self._approvals, self._lanes = tools, approvals, lanes
+        self._tools, self._approvals, self._lanes, self._renewal = tools, approvals, lanes, renewal
         self._worker_id, self._commands = worker_id, commands
 
     # -- before they start -----------------------------------------------------------------------------------
@@ -119,8 +121,10 @@ class Tasks:
     def start(self, task: TaskNode) -> None:
         """Start the next attempt of a task."""
         workstream = task.workstream
+        self._renewal.begin_on_newest(task)
         if workstream.state is WorkstreamState.READY and workstream.base is not None:
-            self._begin(workstream, workstream.base)
+            step = workstream_steps.start(workstream.head, base_commit=workstream.base.commit)
+            self._turn.move_workstream(workstream, step)
         task.attempt += 1
         step = task_steps.start(task.head, worker_id=self._worker_id, attempt=task.attempt)
         self._turn.move_task(task, step)
@@ -133,7 +137,7 @@ class Tasks:
                     RunTool(
                         input=task.input,
                         attempt=task.attempt,
-                        tip=workstream.lane.settled,
+                        tip=workstream.lane.proven,
                         request=task.request,
                         retry=task.retry_input(),
                         replaces=task.patch.id if task.patch else task.replaces,
@@ -147,20 +151,6 @@ class Tasks:
                 self._turn.request(
                     TakePatch(input=task.input, file=task.file or "", base=base, replaces=task.replaces)
                 )
-
-    def _begin(self, workstream: WorkstreamNode, base: Tip) -> None:
-        """Record the start of a workstream and its base; tools begin on all that the run has landed so far.
-
-        Their patches cannot conflict then with work that landed while the workstream waited.
-        """
-        newest = self._turn.run.tip
-        is_of_tools = all(task.kind is TaskKind.TOOL for task in workstream.patch_tasks())
-        if base != newest and is_of_tools and workstream.begins_on is None:
-            base = workstream.base = newest
-            self._lanes.lay(workstream)
-        self._turn.move_workstream(
-            workstream, workstream_steps.start(workstream.head, base_commit=base.commit)
-        )
 
     def abandon(self, task: TaskNode) -> None:
         """Release what a running task uses that is ended by request."""

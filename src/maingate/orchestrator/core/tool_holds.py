@@ -1,7 +1,7 @@
 """Holds of tool tasks: each waits while its tool, its paths or a breaker keep it. Pure.
 
 A task waits while its tool is paused by its provider or its breaker, or is used as often at once as it may
-be. It waits for the end of a task before it in its workstream whose scope overlaps with its own, so that it
+be. It waits until a task before it in its workstream whose scope overlaps with its own is proven, so that it
 begins on the result of that one, and while such a task of another workstream is at work. A task without a
 scope waits for none.
 """
@@ -84,7 +84,8 @@ class ToolDesk:
         """Return the hold by a task that may write the same paths, and comes first or is at work."""
         lane = task.workstream.lane
         earlier = reversed(lane.order[: task.place]) if lane is not None else ()
-        before = (other for other in earlier if other.kind is TaskKind.TOOL and not other.has_ended)
+        open_ones = (other for other in earlier if other.kind is TaskKind.TOOL and not other.has_ended)
+        before = (other for other in open_ones if lane is None or not lane.keeps(other))
         elsewhere = (other for other in self._at_work.values() if other.workstream is not task.workstream)
         rival = first_rival(before, elsewhere, lambda other: self._keep_apart(other, task))
         if rival is None:

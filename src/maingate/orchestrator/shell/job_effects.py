@@ -5,6 +5,7 @@ from concurrent.futures import Executor as Threads
 from dataclasses import dataclass, replace
 
 from maingate.db.dao import artifacts, patches
+from maingate.db.dao.patches import PatchRow
 from maingate.db.engine import Database
 from maingate.orchestrator.core.effect_inputs import TaskInput
 from maingate.orchestrator.core.effects import RunCommand, RunTool, StopCommand
@@ -109,9 +110,15 @@ class JobEffects:
 
     def _is_circular(self, task: TaskInput, diff: bytes) -> bool:
         with self._database.read() as conn:
-            earlier = patches.of_task(conn, task.id)[1 - oscillation.WINDOW :]
-            diffs = [artifacts.diff_of(conn, patch.id) for patch in earlier]
+            earlier = [patch for patch in patches.of_task(conn, task.id) if not _is_in_conflict(patch)]
+            diffs = [artifacts.diff_of(conn, patch.id) for patch in earlier[1 - oscillation.WINDOW :]]
         return oscillation.goes_round(diffs, diff)
+
+
+def _is_in_conflict(patch: PatchRow) -> bool:
+    """Return whether a patch was refused for a conflict: made again elsewhere, it may well be the same."""
+    reason = patch.quarantine_reason
+    return reason is not None and reason.code is ReasonCode.CONFLICT
 
 
 def _circular(task: TaskInput) -> Reason:

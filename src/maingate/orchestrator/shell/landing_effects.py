@@ -10,6 +10,7 @@ from maingate.git.repository import RefMoved, Repository
 from maingate.ids import WorkstreamId
 from maingate.landing.candidate import build, moved, sealed
 from maingate.landing.checkouts.working_trees import unusable_path
+from maingate.landing.conflict_detail import with_particulars
 from maingate.landing.intended_move import HeldTarget
 from maingate.landing.move import Obstruction
 from maingate.landing.move_values import Move
@@ -159,7 +160,12 @@ class LandingEffects:
                 high, reason = middle, tried
             else:
                 low = middle
-        return LinkRefused(workstream=link.input.workstream, reason=reason, behind=before[high][0])
+        behind, onto = before[high]
+        if behind is None and reason.code is ReasonCode.CONFLICT:
+            reason = with_particulars(
+                self._repository, link.input, reason, onto=onto, target=self._run.target
+            )
+        return LinkRefused(workstream=link.input.workstream, reason=reason, behind=behind)
 
     async def judge(self, effect: JudgeChain) -> ChainJudged:
         """Run the gates of a chain, each once, up to the first failure; those asked again, all of them."""

@@ -84,8 +84,13 @@ class ToolRunner:
         if retry.patch is not None:
             with self._database.read() as conn:
                 diff = artifacts.diff_of(conn, retry.patch)
-        output = str(retry.reason.detail.get("output", ""))
-        refused = Refused(message=retry.reason.message, output=output, diff=diff)
+        detail = retry.reason.detail
+        refused = Refused(
+            message=retry.reason.message,
+            changes=str(detail.get("changes", "")),
+            output=str(detail.get("output", "")),
+            diff=diff,
+        )
         return render(self._template, prompt=effect.request, attempt=effect.attempt, refused=refused)
 
     async def run(self, effect: RunTool, *, prompt: str) -> Ran | ToolEnded | None:

@@ -167,7 +167,8 @@ def _decisions_about(
 
 def _decisions_about_stream(stream: WorkstreamRow, of_stream: Sequence[TaskRow]) -> Sequence[str]:
     """Return the overrides that suit a workstream as it is now."""
-    left = [each.name for each in of_stream if each.is_critical and not has_ended(each)]
+    under_way = (each for each in of_stream if not has_ended(each) and each.state is not TaskState.VALIDATING)
+    left = [each.name for each in under_way if each.is_critical]
     return suitable(WorkstreamFacts(name=stream.name, state=stream.state, indispensable=left))
 
 

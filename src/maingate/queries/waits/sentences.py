@@ -47,6 +47,9 @@ _WORK: Final[Mapping[str, str]] = {
 }
 """The work of a running task, by its kind."""
 
+_IDLE: Final = frozenset({HoldCode.APPROVALS, HoldCode.WORKSTREAM})
+"""Codes of patches about which nothing is being done."""
+
 
 class Explainer:
     """Makes the sentences about the entities of a living run."""
@@ -114,7 +117,7 @@ class Explainer:
         answers = [self._validating(task) for task in lane if task.state is TaskState.VALIDATING]
         unapproved = next((each for each in answers if each.code is HoldCode.APPROVALS), None)
         is_anything_done = any(task.state is TaskState.RUNNING for task in lane) or any(
-            each.code is not HoldCode.APPROVALS and not _is_behind(each) for each in answers
+            each.code not in _IDLE and not _is_behind(each) for each in answers
         )
         if unapproved is not None and not is_anything_done:
             return replace(unapproved, since=stream.changed_at)
@@ -214,15 +217,14 @@ class Explainer:
             case PatchState.VALIDATED:
                 return self._unapproved(patch)
             case PatchState.QUEUED:
-                return self._behind(patch)
+                is_proven = self._standing.hold(patch) is not None
+                return _unlanded(patch, stream) if is_proven else self._behind(patch)
             case PatchState.APPLIED:
                 return self._judged(patch)
             case PatchState.APPLY_FAILED:
                 return next_step(patch, "another attempt to apply")
             case PatchState.VERIFIED:
-                what = f"its workstream {stream.name} ({stream.state})"
-                kind = "a workstream to land"
-                return waits(patch, HoldCode.WORKSTREAM, what, f"{stream.name} lands", kind=kind)
+                return _unlanded(patch, stream)
         return next_step(patch, "its text and the policy to be checked")
 
     def _unapproved(self, patch: PatchRow) -> Explanation:
@@ -249,7 +251,8 @@ class Explainer:
         """Name the front of the lane, which an accepted patch waits behind."""
         place, front = self._standing.front(patch.workstream_id)
         if front is None or front.id == patch.task_id:
-            return next_step(patch, "its turn to be applied")
+            found = self._standing.gates[patch.id]
+            return gated(patch, found, "gates") if found else next_step(patch, "its turn to be applied")
         ahead, name = self._standing.patch_of.get(front.id), self._standing.label(front)
         kind = "patches ahead in the lane"
         if ahead is None or ahead.state is not PatchState.APPLIED:
@@ -278,6 +281,13 @@ class Explainer:
 def _is_behind(waiting: Explanation) -> bool:
     """Return whether a patch merely waits behind the front of its lane."""
     return waiting.code is HoldCode.LANE and not waiting.is_moving
+
+
+def _unlanded(patch: PatchRow, stream: WorkstreamRow) -> Explanation:
+    """Return that a patch waits for its workstream: all that is known of it alone speaks for it."""
+    what = f"its workstream {stream.name} ({stream.state})"
+    kind = "a workstream to land"
+    return waits(patch, HoldCode.WORKSTREAM, what, f"{stream.name} lands", kind=kind)
 
 
 def _gate(gate: GateRow) -> Explanation:

@@ -25,15 +25,23 @@ def start(workstream: HasHead, *, base_commit: str | None = None, **note: Unpack
     return step(workstream, WorkstreamState.EXECUTING, "first_task_started", sets, **note)
 
 
-def validate(workstream: HasHead, *, head_commit: str | None = None, **note: Unpack[Note]) -> Step:
+def validate(
+    workstream: HasHead,
+    *,
+    head_commit: str | None = None,
+    base_commit: str | None = None,
+    **note: Unpack[Note],
+) -> Step:
     """Validate: all its tasks ended without a critical failure; it waits to land.
 
     Args:
         workstream: The workstream.
         head_commit: The last commit of its ref; None when nothing was settled on it.
+        base_commit: The commit that its ref begins from; None for the one on record.
         **note: Metadata, operator and reason.
     """
-    sets = {} if head_commit is None else {"head_commit": head_commit}
+    commits = {"head_commit": head_commit, "base_commit": base_commit}
+    sets = {name: commit for name, commit in commits.items() if commit is not None}
     return step(workstream, WorkstreamState.VALIDATING, "all_tasks_done", sets, **note)
 
 

@@ -5,7 +5,8 @@ On board are those whose tasks are done and those whose patches are applied and 
 A workstream has its place when the last of its patches is in: one whose patches are all ready has the plan's,
 any other the next one when its tasks are done. A workstream without a place holds up no other; one with a
 place that is not done yet holds up those behind it, so the result does not depend on who is quicker. One that
-waits for a person, or whose merged result was refused so that its patches are judged, loses its place.
+waits for a person, or whose merged result was refused so that its patches are judged or made again, loses its
+place.
 
 Workstreams of other runs (passengers) have their places among those of the run, and none of it holds them up.
 """
@@ -143,11 +144,13 @@ class LandingBoard:
         return blocker is not None and (blocker.state not in _ON_ITS_WAY or self._loses_its_place(blocker))
 
     def _loses_its_place(self, workstream: Member) -> bool:
-        """Return whether a patch of it waits for an approval, or its patches are judged by themselves."""
+        """Return whether a patch of it waits for an approval, is judged by itself, or is made again."""
         if isinstance(workstream, Passenger):
             return False
         if workstream.state is not WorkstreamState.EXECUTING:
             return False
+        if workstream.keeps_patches and not workstream.is_applied:
+            return True
         if workstream.may_defer_gates and not workstream.defers_gates:
             return True
         waiting = set(self._approvals.waiting)

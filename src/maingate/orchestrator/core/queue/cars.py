@@ -136,7 +136,7 @@ class Cars:
         if car is None:
             return
         self._queue.car, self._queue.head = None, car.candidates[-1].tip
-        self._turn.run.tip = self._queue.head
+        self._turn.run.tip = self._turn.run.head_seen = self._queue.head
         self._note_untried(car)
         names = [member.name for member in car.members]
         self._queue.company.land(zip(car.chain.items(), names, strict=True))

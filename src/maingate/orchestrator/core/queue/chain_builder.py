@@ -58,10 +58,11 @@ class ChainBuilder:
             )
             for member, chain in zip(members[len(built) :], missing, strict=True)
         ]
-        self._queue.build = Build(chains=missing, head=head)
+        onto = before[-1][1] if before else head
+        self._queue.build = Build(chains=missing, onto=onto, head=head)
         self._turn.speculate(
             BuildChain(
-                onto=before[-1][1] if before else head,
+                onto=onto,
                 links=tuple(links),
                 before=((None, head), *before),
             )
@@ -69,9 +70,10 @@ class ChainBuilder:
 
     def built(self, event: ChainBuilt) -> None:
         """Keep candidates; hold or fail a workstream that could not be merged."""
-        build, self._queue.build = self._queue.build, None
-        if build is None:
+        build = self._queue.build
+        if build is None or not build.is_answered_by(event):
             return
+        self._queue.build = None
         self._queue.changed()
         for chain, candidate in zip(build.chains, event.candidates, strict=False):
             self._queue.chains.put(chain, candidate)

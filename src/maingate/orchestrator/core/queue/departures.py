@@ -107,6 +107,7 @@ class Departures:
     ) -> None:
         """Fail a workstream whose merged result cannot land, and end its patches.
 
+        Where patches are kept off the record, the tool of one that conflicts with the target makes another.
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
         blame is named; if all pass, the workstream is refused when it comes on board again (`board`).
         One that is in a car is proven, and may be on the target already: nothing else that is found out fails
@@ -124,10 +125,13 @@ class Departures:
             self.put_off(workstream, is_answered=True)
             return
         if workstream.defers_gates:
-            self._queue.refusals |= {item_of(workstream): reason} if blames else {}
+            self._queue.refusals |= {item_of(workstream): (reason, True)} if blames else {}
             self._queue.untried.pop(workstream.id, None)
             self._queue.lanes.judge_each(workstream, failures=self._failures_wanted(workstream, suspect))
             self._queue.changed()
+            return
+        if workstream.is_applied:
+            self._fail_kept(workstream, reason, blames=blames)
             return
         self.abandon_intent(workstream)
         self.release(workstream)
@@ -150,6 +154,17 @@ class Departures:
             self._queue.lanes.pass_over(workstream, reason)
         else:
             self.fail(workstream, reason, blames=blames)
+
+    def _fail_kept(self, workstream: WorkstreamNode, reason: Reason, *, blames: bool) -> None:
+        """Retry the task whose patch is in conflict, or complete all tasks and fail the whole workstream."""
+        culprit = self._queue.renewal.culprit(workstream, reason)
+        if culprit is not None:
+            self.abandon_intent(workstream)
+            self.release(workstream)
+            self._queue.renewal.make_again(culprit, reason)
+            return
+        self._queue.refusals[item_of(workstream)] = (reason, blames)
+        self._queue.lanes.settle_all(workstream)
 
     def _failures_wanted(self, workstream: Member, suspect: CandidateChain | None) -> int | None:
         """Return how often each patch of a refused workstream must fail, as far as gates refused it."""

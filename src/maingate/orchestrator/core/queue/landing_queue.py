@@ -35,6 +35,7 @@ from maingate.orchestrator.core.events import (
     TargetSeen,
     TargetTaken,
 )
+from maingate.orchestrator.core.lane_renewal import LaneRenewal
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.cars import Cars
@@ -62,6 +63,7 @@ class LandingQueue:
         turn: The current turn.
         approvals: The patches that wait for a person.
         lanes: The way of patches onto their workstream's ref.
+        renewal: Lays lanes anew.
         apply: Applies a deferred request.
         workers: How many runs of gates may be under way at once.
         policy: The promises and costs of the train.
@@ -74,6 +76,7 @@ class LandingQueue:
         turn: Turn,
         approvals: Approvals,
         lanes: Lanes,
+        renewal: LaneRenewal,
         *,
         apply: Callable[[Request], None],
         workers: int,
@@ -86,6 +89,7 @@ class LandingQueue:
             turn,
             approvals,
             lanes,
+            renewal,
             apply=apply,
             workers=workers,
             policy=policy,
@@ -225,9 +229,10 @@ class LandingQueue:
         if workstream.id in self._queue.found:
             self._sightings.book_found(workstream)
             return
-        reason = self._queue.refusals.pop(item_of(workstream), None) if workstream.lane is not None else None
-        if reason is not None and not self._queue.doubts.are_open(item_of(workstream)):
-            self._departures.fail(workstream, reason, blames=True)
+        refusal = self._queue.refusals.pop(item_of(workstream), None) if workstream.lane is not None else None
+        if refusal is not None and not self._queue.doubts.are_open(item_of(workstream)):
+            reason, blames = refusal
+            self._departures.fail(workstream, reason, blames=blames)
             return
         self._queue.board.put(workstream, self._turn.now)
         self._queue.changed()

@@ -88,6 +88,7 @@ class OtherRuns:
         if not workstream.is_offered or self._queue.holds_target:
             return
         self._queue.hand_over.over(workstream)
+        self._turn.run.head_seen = event.head or self._turn.run.head_seen
         self._queue.changed()
         workstream.intents = list(event.intents) or workstream.intents
         if answer.state is QueueItemState.LANDED and workstream.intents:

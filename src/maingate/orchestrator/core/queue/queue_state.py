@@ -10,11 +10,13 @@ from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.events import (
     CancelRequested,
+    ChainBuilt,
     FoundLanding,
     OverrideRequested,
     QueueOrdersRead,
     WorkstreamBroken,
 )
+from maingate.orchestrator.core.lane_renewal import LaneRenewal
 from maingate.orchestrator.core.patch_lanes import Lanes
 from maingate.orchestrator.core.queue.board import LandingBoard, Member
 from maingate.orchestrator.core.queue.built_chains import BuiltChains
@@ -71,11 +73,20 @@ class Build:
 
     Args:
         chains: The chains that they end.
+        onto: The commit that the first is merged onto.
         head: The target's head at the time.
     """
 
     chains: Sequence[CandidateChain]
+    onto: Tip
     head: Tip
+
+    def is_answered_by(self, event: ChainBuilt) -> bool:
+        """Return whether an answer is about these, and not about candidates that were built before."""
+        made = len(event.candidates)
+        following = id_of(self.chains[made].item) if made < len(self.chains) else None
+        refused = event.refused.workstream if event.refused is not None else None
+        return refused == following and (not made or event.candidates[0].onto == self.onto)
 
 
 class QueueState:
@@ -85,6 +96,7 @@ class QueueState:
         turn: The current turn.
         approvals: The patches that wait for a person.
         lanes: The way of patches onto their workstream's ref.
+        renewal: Lays lanes anew.
         apply: Applies a deferred request.
         workers: How many runs of gates may be under way at once.
         policy: The promises and costs of the train.
@@ -97,6 +109,7 @@ class QueueState:
         turn: Turn,
         approvals: Approvals,
         lanes: Lanes,
+        renewal: LaneRenewal,
         *,
         apply: Callable[[Request], None],
         workers: int,
@@ -104,7 +117,7 @@ class QueueState:
         record: TrainRecord,
         holds_target: bool = True,
     ) -> None:
-        self.turn, self.lanes, self.apply = turn, lanes, apply
+        self.turn, self.lanes, self.renewal, self.apply = turn, lanes, renewal, apply
         self.workers, self.policy, self.past = workers, policy, record
         self.gates = {ws.gates for ws in turn.run.order}
         self.seconds = {each: record.seconds_of(each) for each in self.gates}
@@ -129,7 +142,7 @@ class QueueState:
         self.conflicts: dict[str, set[str]] = {}
         self.repeats: set[str] = set()
         self.untried: dict[WorkstreamId, Member] = {}
-        self.refusals: dict[str, Reason] = {}
+        self.refusals: dict[str, tuple[Reason, bool]] = {}
         self.is_narrow = False
         self.blamed_count, self.landed_count, self.foreign_moves = 0, 0, 0
         self.deferred: dict[WorkstreamId, list[Request]] = {}

@@ -48,6 +48,7 @@ class TargetSightings:
         if not self._queue.is_looking:
             return
         self._queue.is_looking = False
+        self._turn.run.head_seen = event.head
         self._queue.changed()
         for found in sorted(event.found, key=lambda each: each.intent):  # in the order of their commits
             self._find(found)
