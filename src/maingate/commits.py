@@ -22,11 +22,13 @@ class Candidate:
         onto: The commit that it was merged onto.
         tip: The merge result.
         commits: The commit of each patch on the way from ``onto`` to ``tip``.
+        steps: Commits of patches that land as they are made by the merge, each with its patch, oldest first.
     """
 
     onto: Tip
     tip: Tip
     commits: Mapping[PatchId, str]
+    steps: Sequence[tuple[PatchId, Tip]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ class LandingInput:
         commits: Each patch with its commit on that ref, oldest first.
         tasks: The name of the task of each patch.
         gates: The gates that must pass on the merged result.
+        patch_gates: The gates that must pass on each patch by itself.
         intents: All recorded intents to land it, oldest first.
         open_intent: The intent that may have been carried out already; None without one.
     """
@@ -73,5 +76,6 @@ class LandingInput:
     commits: Sequence[tuple[PatchId, str]]
     tasks: Mapping[PatchId, str]
     gates: tuple[str, ...]
+    patch_gates: Mapping[PatchId, tuple[str, ...]]
     intents: Sequence[LandingIntent]
     open_intent: str | None

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from maingate.bootstrap import Maingate
+from maingate.db.audit.record_check import verify
 from maingate.plan.choices import Proof
 from maingate.queries.proof import proof_of
 from support.factories import GitRepo
-from support.landing import land
+from support.landing import Landed, land
 
 NAMES = ("a", "b", "c")
 Play = Callable[..., list[str]]
@@ -99,3 +100,45 @@ def test_the_repository_states_the_proof(repo: GitRepo, play: Play, tested: Path
     repo.commit({"maingate.toml": f'proof = "{Proof.COMMIT}"\n'})
     assert len(play()) == 3
     assert "b.new" in seen(tested)
+
+
+def in_a_row(repo: GitRepo, gate: str, **plan: Any) -> Landed:
+    """Land one patch, and two in a row beside it, as a linear history."""
+    repo.commit({"README": "x\n"})
+    names = ("a", "b1", "b2")
+    patches = {name: repo.diff_of({f"{name}.new": f"{name}\n"}) for name in names}
+    streams = {
+        "a": {"tasks": {"a": {"patch": "a"}}},
+        "b": {"tasks": {name: {"patch": name} for name in ("b1", "b2")}, "critical": False},
+    }
+    gates = {"unit": {"run": gate}}
+    return land(repo, patches, workstreams=streams, gates=gates, landing="rebase", workers=2, **plan)
+
+
+def test_by_commit_each_commit_in_a_row_is_tested_where_it_lands(repo: GitRepo, tested: Path) -> None:
+    """The target has moved, so the commits are others than the workstream had; each tree is tested once."""
+    landed = in_a_row(repo, f"echo $(ls | grep new) >> '{tested}'", proof="commit")
+    assert landed.state == "succeeded"
+    commits = repo.git("rev-list", "--reverse", "-3", "main").split()
+    on_main = ["a.new", "a.new b1.new", "a.new b1.new b2.new"]
+    assert [new_files(repo, commit) for commit in commits] == on_main
+    assert sorted(tested.read_text().splitlines()) == sorted([*on_main, "b1.new", "b1.new b2.new"])
+    assert kinds(repo, commits) == ["commit"] * 3
+
+
+def test_by_ref_a_commit_in_a_row_is_proven_by_the_position(repo: GitRepo, tested: Path) -> None:
+    """No gate runs on it."""
+    assert in_a_row(repo, f"echo $(ls | grep new) >> '{tested}'", proof="ref").state == "succeeded"
+    assert "a.new b1.new" not in tested.read_text().splitlines()
+    assert kinds(repo, [repo.head("main~1")]) == ["ref"]
+
+
+def test_by_commit_none_lands_that_fails_before_the_last(repo: GitRepo, tested: Path) -> None:
+    """The first of two fails on the target as it is now, and the second mends that: both are refused."""
+    fails = "test -e a.new -a -e b1.new -a ! -e b2.new"
+    landed = in_a_row(repo, f"echo $(ls | grep new) >> '{tested}'; ! {{ {fails}; }}", proof="commit")
+    assert new_files(repo, repo.head("main")) == "a.new"
+    assert landed.code("b") == "gate_failed"
+    assert "b/b1" in landed.workstream("b")["reason"]["message"]
+    with Maingate.open(repo.path) as maingate:
+        assert verify(maingate.database).findings == ()

@@ -162,6 +162,37 @@ def test_runs_with_other_gates_do_not_land_together(world: World) -> None:
     assert names == {"unit": 1, "other": 1}
 
 
+def test_by_commit_each_commit_of_another_run_is_tested_where_it_lands(world: World) -> None:
+    """Its gates are those of its own plan; the process that lands it knows them by the hand-over."""
+    world.repo.commit({"maingate.toml": 'proof = "commit"\n'}, "settings")
+    for name in ("one", "two"):
+        world.repo.git("checkout", "-qb", name, "main")
+        for step in ("first", "second"):
+            world.repo.commit({f"{name}-{step}.txt": "good\n"}, f"{name}: {step}")
+        world.repo.git("checkout", "-q", "main")
+    before = world.repo.head("main")
+    seen = world.folder / "seen"
+    gate = f"unit=git rev-parse 'HEAD^{{tree}}' >> {seen}; {GATE.format(folder=world.folder)}"
+
+    def command(branch: str) -> Command:
+        return world.start("land", branch, "--landing", "rebase", "--workers", "2", "--gate", gate)
+
+    first = command("one")
+    wait_for_gates(world)
+    second = command("two")
+    wait_until(lambda: world.rows("SELECT count(*) FROM runs") == [(2,)], "the second run")
+    release(world)
+    assert (first.ended(), second.ended()) == (0, 0), (first.said, second.said)
+    check_nothing_is_left(world)
+    with world.open() as maingate:
+        assert verify(maingate.database).findings == ()
+    landed = world.repo.git("rev-list", f"{before}..main").split()
+    assert len(landed) == 4
+    assert {world.repo.git("rev-parse", f"{commit}^{{tree}}").strip() for commit in landed} <= {
+        *seen.read_text().split()
+    }
+
+
 OF_THE_HOLDER = (
     "landing.before-ref@1",
     "landing.after-ref@1",

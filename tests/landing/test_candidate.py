@@ -47,6 +47,7 @@ def built(
             commits=[(PatchId(f"patch_{number}"), commit) for number, commit in enumerate(commits)],
             tasks={PatchId(f"patch_{number}"): f"task{number}" for number, _ in enumerate(commits)},
             gates=(),
+            patch_gates={},
             intents=(),
             open_intent=None,
         )

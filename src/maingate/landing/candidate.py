@@ -10,7 +10,8 @@ signed then. So it has no signature before, where it is made by `build` or `move
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +19,7 @@ from maingate.commits import Candidate, LandingInput, Tip
 from maingate.git.commits import commit_content
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, Repository, Signature
+from maingate.ids import PatchId
 from maingate.landing.strayed import JudgeStrayed, refusal_of, strayed_in_merge, strayed_in_rebase
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
@@ -58,8 +60,10 @@ def build(
         if isinstance(replayed, Reason) or style is LandingStyle.REBASE:
             return replayed
         tree, settled, commits = replayed.tip.tree, replayed.tip.commit, replayed.commits
+        steps = replayed.steps
     else:
         tree, settled, commits = landing.settled.tree, landing.settled.commit, dict(landing.commits)
+        steps = ()
         if onto.commit != landing.base.commit:
             merged = merge_commits(repository, ours=onto.commit, theirs=settled, into=target)
             if isinstance(merged, MergeConflict):
@@ -81,7 +85,7 @@ def build(
         trailers=_trailers(landing),
         is_trial=True,
     )
-    return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits)
+    return Candidate(onto=onto, tip=Tip(commit=head, tree=tree), commits=commits, steps=steps)
 
 
 def moved(repository: Repository, candidate: Candidate, onto: Tip) -> Candidate:
@@ -112,9 +116,7 @@ def moved(repository: Repository, candidate: Candidate, onto: Tip) -> Candidate:
                 committer=old.committer,
             )
         )
-    commits = {patch: now.get(own, own) for patch, own in candidate.commits.items()}
-    tip = Tip(commit=now[candidate.tip.commit], tree=candidate.tip.tree)
-    return Candidate(onto=onto, tip=tip, commits=commits)
+    return _renamed(replace(candidate, onto=onto), now)
 
 
 def sealed(candidate: Candidate, seal: Callable[[str], str]) -> Candidate:
@@ -127,9 +129,21 @@ def sealed(candidate: Candidate, seal: Callable[[str], str]) -> Candidate:
     tip = candidate.tip
     if tip.commit == candidate.onto.commit:
         return candidate
-    commit = seal(tip.commit)
-    commits = {patch: commit if own == tip.commit else own for patch, own in candidate.commits.items()}
-    return Candidate(onto=candidate.onto, tip=Tip(commit=commit, tree=tip.tree), commits=commits)
+    return _renamed(candidate, {tip.commit: seal(tip.commit)})
+
+
+def _renamed(candidate: Candidate, now: Mapping[str, str]) -> Candidate:
+    """Return a candidate whose commits were made again, with the trees that they had."""
+
+    def tip(old: Tip) -> Tip:
+        return Tip(commit=now.get(old.commit, old.commit), tree=old.tree)
+
+    return replace(
+        candidate,
+        tip=tip(candidate.tip),
+        commits={patch: now.get(own, own) for patch, own in candidate.commits.items()},
+        steps=tuple((patch, tip(own)) for patch, own in candidate.steps),
+    )
 
 
 def _is_rewritten(repository: Repository, landing: LandingInput, onto: Tip) -> bool:
@@ -164,7 +178,7 @@ def _rebased(
     repository: Repository, landing: LandingInput, onto: Tip, at: datetime, judge: JudgeStrayed
 ) -> Candidate | Reason:
     if onto.commit == landing.base.commit:
-        return Candidate(onto=onto, tip=landing.settled, commits=dict(landing.commits))
+        return _in_a_row(repository, onto, landing.settled, dict(landing.commits))
     moved = rebase(repository, [commit for _, commit in landing.commits], onto=onto.commit, date=at)
     if isinstance(moved, RebaseConflict):
         return _conflict(landing, moved.paths, onto, commit=moved.commit)
@@ -176,7 +190,17 @@ def _rebased(
         return _there_already(landing, onto)
     now = dict(moved.commits)
     commits = {patch_id: now[commit] for patch_id, commit in landing.commits}
-    return Candidate(onto=onto, tip=Tip(commit=moved.head, tree=tree), commits=commits)
+    return _in_a_row(repository, onto, Tip(commit=moved.head, tree=tree), commits)
+
+
+def _in_a_row(repository: Repository, onto: Tip, tip: Tip, commits: Mapping[PatchId, str]) -> Candidate:
+    """Return the candidate of a linear history; a patch that became empty has no commit of its own."""
+    steps, last = list[tuple[PatchId, Tip]](), onto.commit
+    for patch, commit in commits.items():
+        if commit != last:
+            steps.append((patch, Tip(commit=commit, tree=repository.tree_of(commit))))
+            last = commit
+    return Candidate(onto=onto, tip=tip, commits=commits, steps=tuple(steps))
 
 
 def _squash_message(landing: LandingInput, messages: Sequence[bytes]) -> bytes:

@@ -4,8 +4,9 @@ Each run on a target has a process; the one that holds the target lands what the
 blocks, so it is done in a thread, which gets values and returns values.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from maingate.clock import Clock
@@ -21,7 +22,7 @@ from maingate.orchestrator.core.events import QueueAnswered, QueueRead, TargetTa
 from maingate.orchestrator.core.queue_items import QueueAnswer, QueueItem
 from maingate.orchestrator.injected_parts import TargetHold
 from maingate.orchestrator.snapshot_loader import landing_intent
-from maingate.plan.choices import LandingStyle
+from maingate.plan.choices import LandingStyle, Proof
 from maingate.plan.model import Plan
 from maingate.settings import Settings
 from maingate.state.queue_item import QueueItemState
@@ -51,9 +52,10 @@ class QueueTerms:
             "policy": settings.policy.model_dump(mode="json"),
         }
 
-    def of(self, gates: Iterable[str]) -> str | None:
-        """Return the terms on which workstreams with some gates land here; None where a gate is unknown."""
-        asked = tuple(sorted(gates))
+    def of(self, landing: LandingInput) -> str | None:
+        """Return the terms on which a workstream lands here; None where one of its gates is unknown."""
+        of_patches = landing.patch_gates.values() if self._plan.promise is Proof.COMMIT else ()
+        asked = tuple(sorted({*landing.gates, *chain.from_iterable(of_patches)}))
         if asked not in self._known:
             self._known[asked] = self._digest(asked)
         return self._known[asked]
@@ -134,13 +136,13 @@ class SharedQueue:
         self._free_since = self._clock.monotonic()
 
     def _suits(self, row: QueueItemRow) -> bool:
-        return row.terms == self._terms.of(row.gates)
+        return row.terms == self._terms.of(_item_of(row).input)
 
     # -- as any other process --------------------------------------------------------------------------------
 
     def row_of(self, item: QueueItem) -> QueueItemRow:
         """Return the row of a workstream that is handed over."""
-        terms = self._terms.of(item.input.gates)
+        terms = self._terms.of(item.input)
         return QueueItemRow(
             workstream_id=item.id,
             run_id=self._run.id,
@@ -242,11 +244,12 @@ def _to_json(item: QueueItem) -> Mapping[str, Any]:
         "base": [landing.base.commit, landing.base.tree],
         "settled": [landing.settled.commit, landing.settled.tree],
         "commits": [[str(patch), commit, landing.tasks[patch]] for patch, commit in landing.commits],
+        "patch_gates": {str(patch): list(gates) for patch, gates in landing.patch_gates.items()},
     }
 
 
 def _item_of(row: QueueItemRow, meant: Sequence[LandingIntent] = ()) -> QueueItem:
-    landing = row.landing
+    landing, asked = row.landing, row.landing.get("patch_gates", {})
     return QueueItem(
         offer=row.offer,
         style=LandingStyle(landing["style"]),
@@ -261,6 +264,7 @@ def _item_of(row: QueueItemRow, meant: Sequence[LandingIntent] = ()) -> QueueIte
             commits=tuple((PatchId(patch), commit) for patch, commit, _ in landing["commits"]),
             tasks={PatchId(patch): task for patch, _, task in landing["commits"]},
             gates=tuple(row.gates),
+            patch_gates={PatchId(patch): tuple(gates) for patch, gates in asked.items()},
             intents=tuple(meant),
             open_intent=meant[-1].id if meant else None,
         ),

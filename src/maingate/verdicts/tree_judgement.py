@@ -6,6 +6,8 @@ for each run of the planner, which confirms failures and asks about bases where 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from maingate.commits import Tip
 from maingate.plan.definitions import GateDefinition
@@ -13,6 +15,8 @@ from maingate.reasons import NOT_RUN, ReasonCode
 from maingate.verdicts.blame import Case, GateAnswer, Judgement
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
+
+Result = TypeVar("Result")
 
 
 async def judge_tree(
@@ -88,6 +92,90 @@ async def ask_once(
     return [each for each in answers if not (has_failed and each.fault == ReasonCode.CANCELLED)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A commit, and the gates that are asked about it.
+
+    Args:
+        subject: The workstreams whose commit it is.
+        gates: Names, each after those it needs.
+        tip: The commit and tree.
+    """
+
+    subject: JudgedSubject
+    gates: Sequence[str]
+    tip: Tip
+
+
+async def ask_each(
+    verdicts: VerdictService, questions: Sequence[Question], *, again: bool
+) -> Sequence[Sequence[GateAnswer]]:
+    """Return what gates say of several commits, each as `ask_once` does; a failure ends the others, too.
+
+    Args:
+        verdicts: Finds answers out.
+        questions: The commits.
+        again: Whether the gates run although their answers are known.
+
+    Raises:
+        DrainedError: The run is stopping and starts no more gates.
+    """
+    has_failed = False
+
+    async def ask(question: Question) -> Sequence[GateAnswer]:
+        nonlocal has_failed
+        found = await ask_once(verdicts, question.subject, question.gates, tip=question.tip, again=again)
+        if question.subject.fails_fast and any(map(_is_failure, found)):
+            has_failed = True
+            for other in questions:
+                verdicts.give_up(other.subject)
+        return found
+
+    asked = [asyncio.create_task(ask(question)) for question in questions]
+    answers = await _all_of(asked)
+    return [
+        [each for each in found if not (has_failed and each.fault == ReasonCode.CANCELLED)]
+        for found in answers
+    ]
+
+
+def joined(questions: Sequence[Question], answers: Sequence[Sequence[GateAnswer]]) -> Sequence[GateAnswer]:
+    """Return the answer of each gate about all of some commits: a pass only where it passed on each.
+
+    A gate that was given up on one of them, and failed on none, has no answer.
+
+    Args:
+        questions: The commits.
+        answers: The answers about each.
+    """
+    about: dict[str, list[GateAnswer | None]] = {}
+    for question, found in zip(questions, answers, strict=True):
+        by_gate = {answer.gate: answer for answer in found}
+        for gate in question.gates:
+            about.setdefault(gate, []).append(_named(by_gate.get(gate), question, of=len(questions)))
+    decided = [_worst(found) for found in about.values()]
+    return [answer for answer in decided if answer is not None]
+
+
+def _named(answer: GateAnswer | None, question: Question, *, of: int) -> GateAnswer | None:
+    """Return an answer that says of which commit a failure is, where there are several."""
+    if answer is None or answer.passed or of == 1:
+        return answer
+    return replace(answer, message=f"{question.subject.label}: {answer.message}")
+
+
+def _worst(found: Sequence[GateAnswer | None]) -> GateAnswer | None:
+    """Return the first failure, else the first answer that is none, else the last pass."""
+    failures = [each for each in found if each is not None and not each.passed]
+    if failures:
+        return next(filter(_is_failure, failures), failures[0])
+    return None if None in found else found[-1]
+
+
+def _is_failure(answer: GateAnswer) -> bool:
+    return not (answer.passed or answer.is_blocked or answer.fault in NOT_RUN)
+
+
 async def _answers(
     definitions: Mapping[str, GateDefinition],
     gates: Sequence[str],
@@ -106,10 +194,10 @@ async def _answers(
     return await _all_of(asked.values())
 
 
-async def _all_of(asked: Iterable["asyncio.Task[GateAnswer]"]) -> list[GateAnswer]:
+async def _all_of(asked: Iterable["asyncio.Task[Result]"]) -> list[Result]:
     """Return every answer; when one never comes, raise that once the others have."""
     ended = await asyncio.gather(*asked, return_exceptions=True)
     for end in ended:
         if isinstance(end, BaseException):
             raise end
-    return [end for end in ended if isinstance(end, GateAnswer)]
+    return [end for end in ended if not isinstance(end, BaseException)]

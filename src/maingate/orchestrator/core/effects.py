@@ -220,6 +220,21 @@ class BuildChain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CommitInside:
+    """A commit that lands before the last one of a merged result, and has to pass by itself.
+
+    Args:
+        label: Name of it for people.
+        tip: The commit.
+        gates: Its gates.
+    """
+
+    label: str
+    tip: Tip
+    gates: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class JudgeChain:
     """Run gates on the merged result of workstreams, each once.
 
@@ -230,6 +245,7 @@ class JudgeChain:
         label: Name of the merged result for people.
         gates: The gates.
         tip: The merged result.
+        inside: Commits before it that are to be judged as well.
         is_asked_again: Whether the gates are to run although their answers are known.
         is_urgent: Whether it goes before what is only tested ahead.
     """
@@ -240,6 +256,7 @@ class JudgeChain:
     label: str
     gates: tuple[str, ...]
     tip: Tip
+    inside: tuple[CommitInside, ...] = ()
     is_asked_again: bool = False
     is_urgent: bool = True
 

@@ -267,7 +267,8 @@ class ChainJudged:
 
     Args:
         run: Identifier of the run of gates.
-        answers: The answer of each gate.
+        answers: The answer of each gate; of several commits, a pass only where it passed on each.
+        inside: The answers about commits before the merged result, each with the tree.
         started: When they began, in seconds on the process's own scale.
         ended: When the last ended.
         fault: The reason why they could not be run; None when they were.
@@ -278,6 +279,7 @@ class ChainJudged:
     started: float
     ended: float
     fault: Reason | None = None
+    inside: tuple[tuple[str, GateAnswer], ...] = ()
 
     def unanswered(self) -> Reason | None:
         """Return the reason why a gate could not be run; None when all were."""

@@ -250,6 +250,7 @@ class WorkstreamNode:
             commits=tuple((task.require_patch().id, commit) for task, commit in made),
             tasks={task.require_patch().id: task.name for task, _ in made},
             gates=self.gates,
+            patch_gates={task.require_patch().id: task.gates for task, _ in made},
             intents=tuple(self.intents),
             open_intent=self.open_intent,
         )

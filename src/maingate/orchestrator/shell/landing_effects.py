@@ -43,7 +43,7 @@ from maingate.reasons import FAULTS, Reason, ReasonCode
 from maingate.uet.executor import Executor
 from maingate.verdicts.service import VerdictService
 from maingate.verdicts.subject import JudgedSubject
-from maingate.verdicts.tree_judgement import ask_once
+from maingate.verdicts.tree_judgement import Question, ask_each, joined
 from maingate.wording import listed
 
 REF_INTERVAL_SECONDS: Final = 1.0
@@ -169,18 +169,30 @@ class LandingEffects:
 
     async def judge(self, effect: JudgeChain) -> ChainJudged:
         """Run the gates of a chain, each once, up to the first failure; those asked again, all of them."""
-        subject = JudgedSubject(
-            label=effect.label,
+        commits = [
+            Question(subject=self._subject(effect, label), gates=gates, tip=tip)
+            for label, gates, tip in (
+                *((each.label, each.gates, each.tip) for each in effect.inside),
+                (effect.label, effect.gates, effect.tip),
+            )
+        ]
+        began = self._clock.monotonic()
+        answers = await ask_each(self._verdicts, commits, again=effect.is_asked_again)
+        inside = zip(effect.inside, answers, strict=False)
+        return ChainJudged(
+            run=effect.run,
+            answers=tuple(joined(commits, answers)),
+            started=began,
+            ended=self._clock.monotonic(),
+            inside=tuple((commit.tip.tree, answer) for commit, own in inside for answer in own),
+        )
+
+    def _subject(self, effect: JudgeChain, label: str) -> JudgedSubject:
+        return JudgedSubject(
+            label=label,
             workstream_id=effect.asked_for,
             is_urgent=effect.is_urgent,
             fails_fast=not effect.is_asked_again,
-        )
-        began = self._clock.monotonic()
-        answers = await ask_once(
-            self._verdicts, subject, effect.gates, tip=effect.tip, again=effect.is_asked_again
-        )
-        return ChainJudged(
-            run=effect.run, answers=tuple(answers), started=began, ended=self._clock.monotonic()
         )
 
     # -- cars ------------------------------------------------------------------------------------------------

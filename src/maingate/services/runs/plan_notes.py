@@ -11,7 +11,6 @@ from maingate.plan.loader import LoadedPlan
 from maingate.plan.model import Plan
 from maingate.queries.runs.plan_summary import NO_GATES, has_no_gate
 from maingate.repository_context import RepositoryContext
-from maingate.services.runs.proof_notes import note_on_proof
 from maingate.services.runs.target_notes import note_on_target
 from maingate.services.runs.worktree_notes import notes_on_worktrees
 
@@ -19,7 +18,7 @@ from maingate.services.runs.worktree_notes import notes_on_worktrees
 def notes_on_run(repository: Repository, plan: Plan) -> list[str]:
     """Return what a person should know before a run of a plan, the gravest first."""
     ungated = NO_GATES if has_no_gate(plan) else None
-    notes = (ungated, note_on_target(repository, plan), note_on_proof(plan))
+    notes = (ungated, note_on_target(repository, plan))
     return [*filter(None, notes), *notes_on_worktrees(repository, plan)]
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.decision import GateEvidence
-from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.built_chains import not_under
 from maingate.orchestrator.core.queue.flake_record import FlakeRecord
 from maingate.orchestrator.core.queue.gate_order import GateOrder
@@ -31,6 +30,7 @@ class ChainAnswers:
         self._of: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._newest: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._ended: dict[CandidateChain, dict[str, float]] = {}
+        self._inside: dict[CandidateChain, dict[tuple[str, str], GateAnswer]] = {}
         self._red_on_base = frozenset(name for name, gate in plan.gates.items() if gate.red_on_base)
 
     def add(self, chain: CandidateChain, answers: Iterable[GateAnswer], *, ended: float) -> bool:
@@ -55,6 +55,14 @@ class ChainAnswers:
                 known[answer.gate] = answer
         return bool(failed) and all(known[gate].passed for gate in failed)
 
+    def add_inside(self, chain: CandidateChain, answers: Iterable[tuple[str, GateAnswer]]) -> None:
+        """Keep the answers about commits inside the last workstream of a chain, each with the tree."""
+        known = self._inside.setdefault(chain, {})
+        for tree, answer in answers:
+            before = known.get((tree, answer.gate))
+            if answer.passed or before is None or not before.passed:
+                known[tree, answer.gate] = answer
+
     def _count(self, chain: CandidateChain, answer: GateAnswer) -> None:
         self._order.count(answer)
         if answer.is_known or answer.is_blocked:
@@ -78,12 +86,12 @@ class ChainAnswers:
         answers = self._of.get(chain, {})
         return [gate for gate, each in answers.items() if not each.passed and not each.is_blocked]
 
-    def to_ask(self, wanted: WantedRun, workstreams: Iterable[Member]) -> tuple[str, ...]:
+    def to_ask(self, wanted: WantedRun, asked: Collection[str]) -> tuple[str, ...]:
         """Return the gates of a run in the order in which they are asked, without those that have passed.
 
         Args:
             wanted: The run.
-            workstreams: Those of its chain, from the target's head on.
+            asked: The gates that its workstreams and their commits ask.
         """
         match wanted.purpose:
             case Purpose.CONFIRM:
@@ -91,8 +99,7 @@ class ChainAnswers:
             case Purpose.BASE:
                 return self._doubted(wanted.chain)
             case _:
-                gates = {gate for ws in workstreams for gate in ws.gates}
-                return self._order.ordered(gates.difference(self._passed_on(wanted.chain)))
+                return self._order.ordered({*asked} - self._passed_on(wanted.chain))
 
     def judgement(self, suspect: CandidateChain, *, label: str, base: str) -> Judgement:
         """Return what follows from the answers about a chain and the one before it, for its last workstream.
@@ -144,16 +151,20 @@ class ChainAnswers:
             workstreams: The workstreams that it decides about.
             is_shared: Whether the executions speak for other workstreams, too.
         """
+        inside = self._inside.get(chain, {})
+        of_commits = {answer.gate_id for answer in inside.values()}
+        own = [each for each in self._of.get(chain, {}).values() if each.gate_id not in of_commits]
+        found = [(tree, answer, workstream) for workstream in workstreams for answer in own]
+        found += [(of, answer, workstreams[-1]) for (of, _), answer in inside.items()]
         return [
             GateEvidence(
                 workstream=workstream,
                 gate=answer.gate,
-                tree=tree,
+                tree=of,
                 gate_id=answer.gate_id,
                 is_reused=answer.is_known or is_shared,
             )
-            for workstream in workstreams
-            for answer in self._of.get(chain, {}).values()
+            for of, answer, workstream in found
             if answer.gate_id is not None
         ]
 
@@ -171,7 +182,7 @@ class ChainAnswers:
 
     @property
     def _all(self) -> Sequence[dict[CandidateChain, Any]]:
-        return self._of, self._newest, self._ended, self._failures_of
+        return self._of, self._newest, self._ended, self._failures_of, self._inside
 
     def keep(self, chain: CandidateChain, gates: Collection[str]) -> None:
         """Forget what other gates said of a chain."""

@@ -6,6 +6,7 @@ from maingate.orchestrator.core.effects import JudgeChain, StopJudging
 from maingate.orchestrator.core.events import ChainJudged
 from maingate.orchestrator.core.queue.built_chains import path_of
 from maingate.orchestrator.core.queue.chain_builder import ChainBuilder
+from maingate.orchestrator.core.queue.commits_inside import CommitsInside
 from maingate.orchestrator.core.queue.departures import Departures
 from maingate.orchestrator.core.queue.queue_state import QueueState, label_of
 from maingate.orchestrator.train.chains import CandidateChain, ChainRun
@@ -30,6 +31,7 @@ class ChainTests:
         self._queue, self._turn = queue, queue.turn
         self._builder = builder
         self._departures = departures
+        self._inside = CommitsInside(queue)
 
     def start(self, wanted: WantedRun) -> bool:
         """Start a run, or the building of its chain; return whether it passed at once, without gates."""
@@ -38,23 +40,28 @@ class ChainTests:
         if built is None or self._queue.head is None:
             return False
         members = self._queue.members(path)
-        gates = self._queue.answers.to_ask(wanted, members)
+        own = {gate for member in members for gate in member.gates}
+        asked = self._queue.answers.to_ask(wanted, {*own, *self._inside.asked_of(wanted.chain)})
+        is_base = wanted.purpose is Purpose.BASE
+        inside = () if is_base else self._inside.before_last(wanted.chain, asked)
+        own.update(self._inside.on_last(wanted.chain))
         run_id = f"run_{next(self._queue.numbers)}"
-        if not gates:
+        if not asked:
             self._queue.facts.record(
                 wanted, ChainRun(id=run_id, passed=True, started=0.0, ended=float("inf"))
             )
             return True
         self._queue.running[run_id] = wanted
-        self._queue.sight.begin(run_id, gates, self._turn.now)
+        self._queue.sight.begin(run_id, asked, self._turn.now)
         self._turn.speculate(
             JudgeChain(
                 run=run_id,
                 workstreams=tuple(member.id for member in members),
                 asked_for=(members or self._queue.board.on_board)[-1 if members else 0].id,
                 label=label_of([member.name for member in members]),
-                gates=gates,
+                gates=tuple(gate for gate in asked if is_base or gate in own),
                 tip=built[-1].tip if built else self._queue.head,
+                inside=inside,
                 is_asked_again=wanted.purpose in {Purpose.CONFIRM, Purpose.BASE},
                 is_urgent=wanted.chance >= _URGENT,
             )
@@ -70,7 +77,9 @@ class ChainTests:
         for chain in stopped:
             candidate = self._queue.chains.known(chain)
             if chain not in kept and candidate is not None:
-                self._turn.request(StopJudging(commit=candidate.tip.commit))
+                inside = self._inside.before_last(chain, [*self._inside.asked_of(chain)])
+                for tip in (*(each.tip for each in inside), candidate.tip):
+                    self._turn.request(StopJudging(commit=tip.commit))
 
     def judged(self, event: ChainJudged) -> None:
         """Record what gates said of a chain; one that could not be asked says nothing."""
@@ -93,6 +102,7 @@ class ChainTests:
         if not answers:
             return
         are_refuted = self._queue.answers.add(chain, answers, ended=event.ended)
+        self._queue.answers.add_inside(chain, event.inside)
         has_passed = self._queue.answers.all_passed(chain, asked)
         if not (is_base or has_passed):
             if are_refuted:
@@ -116,8 +126,9 @@ class ChainTests:
         return all(answer.passed for answer in answers)
 
     def asked_of(self, chain: CandidateChain) -> Collection[str]:
-        """Return the gates that the workstreams of a chain ask."""
-        return {gate for member in self._queue.members(path_of(chain)) for gate in member.gates}
+        """Return the gates that the workstreams of a chain ask, and the commits inside its last one."""
+        own = {gate for member in self._queue.members(path_of(chain)) for gate in member.gates}
+        return own | {*self._inside.asked_of(chain)}
 
     def _not_judged(self, chain: CandidateChain, fault: Reason) -> None:
         """Fail the one workstream that gates could not be run on; of several, try the first alone."""
