@@ -14,7 +14,17 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from maingate.bootstrap import Maingate
 from maingate.clock import ManualClock
-from maingate.db.dao import breakers, gates, patches, queue_controls, runs, tasks, tool_runs, workstreams
+from maingate.db.dao import (
+    breakers,
+    gates,
+    holds,
+    patches,
+    queue_controls,
+    runs,
+    tasks,
+    tool_runs,
+    workstreams,
+)
 from maingate.db.dao.history import events
 from maingate.db.ledger.new_event import EventSubject, new_event
 from maingate.db.rollups import store
@@ -38,6 +48,7 @@ from maingate.monitoring.metric_table import (
 from maingate.monitoring.metrics import metrics_text, registry_of
 from maingate.reasons import Reason, ReasonCode
 from maingate.repository_context import RepositoryContext
+from maingate.state.holds import Hold, HoldCode
 from maingate.state.queue_control import QueueControl, QueueOrder
 from maingate.state.steps.step import Context
 from maingate.state.tool_run import ToolRun
@@ -470,3 +481,28 @@ def test_a_metric_has_a_name_that_prometheus_takes(metric: Metric) -> None:
     assert re.fullmatch(r"[a-z][a-z_]*[a-z]", metric.name)
     assert metric.help.endswith(".")
     assert (metric.kind is Kind.INFO) == (metric.name == "build")
+
+
+def test_workstreams_whose_patches_are_all_proven_wait_to_land_too(
+    context: RepositoryContext, clock: ManualClock
+) -> None:
+    """They are off the record until they land: each has a hold. One with another open task does not wait."""
+    run = a_run_with_work(context)
+    with context.database.write() as conn:
+        rows = [make_workstream(run, name=f"w{place}", priority=1) for place in range(2)]
+        streams = workstreams.insert_many(conn, rows, at=clock.now())
+        names = [(streams[0], "t"), (streams[1], "t"), (streams[1], "open")]
+        made = tasks.insert_many(conn, [make_task(ws, name=name) for ws, name in names], at=clock.now())
+        for head in (*(row.head for row in streams), *(row.head for row in made[:2])):
+            state = "executing" if head.machine == "workstream" else "validating"
+            bring_to(conn, head, state, at=clock.now())
+        found = patches.insert_many(conn, [make_patch(task) for task in made[:2]], at=clock.now())
+        for row in found:
+            bring_to(conn, row.head, "queued", at=clock.now())
+        clock.advance(timedelta(minutes=5))
+        kept = Hold(code=HoldCode.WORKSTREAM, since=clock.now())
+        holds.publish(conn, run.id, {row.id: kept for row in found})
+    clock.advance(timedelta(minutes=10))
+    scraped_now = scraped(context)
+    assert value(scraped_now, "landing_queue_depth", priority="high") == 1
+    assert value(scraped_now, "landing_queue_oldest_seconds", priority="high") == 10 * 60

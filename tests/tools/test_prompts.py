@@ -73,3 +73,11 @@ def test_a_template_that_cannot_be_meant_is_refused(template: str, fault: str) -
 def test_the_templates_own_is_in_order() -> None:
     """It would be refused otherwise."""
     assert fault_of_template(DEFAULT_TEMPLATE) is None
+
+
+def test_after_a_conflict_the_changes_of_the_target_are_told() -> None:
+    """Fenced, and before the patch that was refused."""
+    refused = Refused(message="it conflicts", changes="-old\n+new\n", diff=b"+mine\n")
+    told = render(None, prompt="p", attempt=2, refused=refused)
+    assert "The target has changed there since" in told
+    assert told.index("```\n-old\n+new\n```") < told.index("+mine")

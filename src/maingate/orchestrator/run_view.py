@@ -98,7 +98,8 @@ class RunView:
     def _note(self, workstream: WorkstreamNode) -> str:
         if workstream.state is WorkstreamState.BLOCKED:
             return f"needs {', '.join(workstream.needs)}"
-        if workstream.state is WorkstreamState.VALIDATING:
+        is_kept = workstream.keeps_patches and workstream.is_applied
+        if workstream.state is WorkstreamState.VALIDATING or is_kept:
             ahead = self._core.lands_after(workstream)
             return "landing" if ahead is None else f"lands after {ahead.name}"
         return ""

@@ -148,3 +148,33 @@ def test_an_item_that_is_being_applied_can_be_removed() -> None:
     assert batch is not None
     assert lane.remove(items[1]) == []
     assert not lane.arrived(*batch)
+
+
+def test_what_is_kept_is_proven_and_not_settled() -> None:
+    """What comes next is put on it; it is settled before all that is behind it."""
+    items = [Item("a"), Item("b"), Item("c", is_ready_to_apply=False)]
+    lane = lane_of(*items)
+    assert lane.is_bare(BASE)
+    apply_next(lane)
+    lane.keep()
+    assert (lane.settled, lane.proven, lane.tip) == (BASE, tip("a"), tip("b"))
+    assert lane.keeps(items[0])
+    assert not lane.keeps(items[1])
+    assert (lane.first, lane.front) == (items[1], lane.chain[0])
+    lane.keep()
+    assert not lane.is_bare(BASE)
+    assert lane.refuse(items[2])
+    assert lane.settle().tip == lane.settled == tip("a")
+    assert lane.proven == tip("b")
+
+
+def test_a_kept_item_that_is_removed_takes_all_behind_it_along() -> None:
+    """Those before it stay kept; its place is the next one."""
+    items = [Item(name) for name in "abcd"]
+    lane = lane_of(*items)
+    apply_next(lane)
+    for _ in "abc":
+        lane.keep()
+    assert [car.item.name for car in lane.remove(items[1])] == ["b", "c", "d"]
+    assert [car.item.name for car in lane.kept] == ["a"]
+    assert (lane.chain, lane.next_place, lane.tip) == ([], 1, tip("a"))

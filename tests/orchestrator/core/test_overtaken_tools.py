@@ -8,15 +8,25 @@ from typing import Any
 import pytest
 
 from maingate.commits import Tip
-from maingate.ids import PatchId
+from maingate.ids import PatchId, new_id
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.effects import BuildChain, Effect, RunTool
-from maingate.orchestrator.core.events import ChainBuilt, CoreEvent, LinkRefused, PatchesApplied, PatchTaken
+from maingate.orchestrator.core.core_assembly import RunLimits
+from maingate.orchestrator.core.effects import BuildChain, Effect, JudgeChain, RunTool
+from maingate.orchestrator.core.events import (
+    ChainBuilt,
+    ChainJudged,
+    CoreEvent,
+    LinkRefused,
+    OverrideRequested,
+    PatchesApplied,
+    PatchTaken,
+)
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
 from maingate.state.run import RunState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
+from orchestrator.core.test_core import ROOM, picture_of
 from orchestrator.core.test_tool_tasks import Workshop, a_task, by_label
 from orchestrator.core.test_tool_tasks import plan_of as plan_of_tools
 
@@ -89,6 +99,19 @@ class Notebook(Workshop):
     def appended(self, tip: Tip) -> set[str]:
         """Return the tasks that have appended to the file."""
         return set(re.findall(r"\+([^+|]+)", tip.tree)) - self.elsewhere
+
+
+class Together(Notebook):
+    """A world in which gates fail on what two workstreams make together."""
+
+    def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+        """Fail where both are."""
+        event = super().answer(core, effect)
+        are_both = isinstance(effect, JudgeChain) and {"a", "b"} <= set(effect.tip.commit.split("|"))
+        if isinstance(event, ChainJudged) and are_both:
+            answers = tuple(replace(each, passed=False, message="no") for each in event.answers)
+            return replace(event, answers=answers)
+        return event
 
 
 def plan_of(workstreams: Mapping[str, Mapping[str, Any]], **plan: Any) -> Plan:
@@ -192,3 +215,44 @@ def test_what_another_task_needs_is_complete_and_is_not_made_again(seed: int) ->
         assert failed.state is WorkstreamState.FAILED
         assert failed.reason is not None
         assert failed.reason.code is ReasonCode.CONFLICT
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_tools_whose_work_fails_together_lose_the_second_alone(seed: int) -> None:
+    """Each passes by itself. That is no conflict: no tool is run again, and blame says with whom."""
+    plan = plan_of({name: {"t": a_task()} for name in "ab"}, gates={"unit": {"run": "true"}})
+    world = Together(plan=plan, bad={}, seed=seed, elsewhere=frozenset({"a/t", "b/t"}))
+    core = world.run()
+    failed = [ws for ws in core.run.order if ws.state is WorkstreamState.FAILED]
+    assert len(failed) == 1
+    assert failed[0].reason is not None
+    assert failed[0].reason.code is ReasonCode.GATE_FAILED
+    assert sorted(str(task.patch.state) for task in core.tasks if task.patch) == ["committed", "quarantined"]
+    assert dict(world.attempts) == {"a/t": 1, "b/t": 1}
+
+
+def test_a_proven_patch_lands_though_its_workstream_is_to_do_without_the_rest() -> None:
+    """A person does without a task that hangs; a critical one that is proven is done."""
+    plan = plan_of({"a": {"t": a_task(), "hangs": a_task(critical=False)}})
+    world = Notebook(plan=plan, bad={}, seed=1)
+    core = Core(picture_of(plan), RunLimits(worker_id="wrk_1", capacity=ROOM, window=3))
+    todo = world.follow(core.begin())
+
+    def go_on() -> None:
+        while todo:
+            effect = todo.pop(0)
+            if not (isinstance(effect, RunTool) and core.task(effect.task).name == "hangs"):
+                event = world.answer(core, effect)
+                todo.extend(world.follow(core.handle(event)) if event is not None else ())
+
+    go_on()
+    assert by_label(core, "a/t").state is TaskState.VALIDATING
+    workstream = core.run.order[0]
+    asked = OverrideRequested(
+        override="validate", entity=workstream.id, message="enough", operator="ada", request=new_id("req")
+    )
+    todo.extend(world.follow(core.handle(asked)))
+    go_on()
+    assert core.run.state is RunState.SUCCEEDED
+    assert {task.name: str(task.state) for task in core.tasks} == {"t": "completed", "hangs": "cancelled"}
+    assert core.run.tip.tree == "base|base+a/t"

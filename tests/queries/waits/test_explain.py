@@ -427,3 +427,23 @@ def test_what_runs_lands_or_is_kept_by_a_drain_does_not_wait_for_the_queue() -> 
     others = order_in_force(QueueOrder.DRAIN, on_board=())
     assert of(stream, orders=[others])[stream.id].code is HoldCode.QUEUE
     assert of(stream, orders=[PAUSE], is_alive=False)[stream.id].code is HoldCode.RESUME
+
+
+def test_a_proven_patch_off_the_record_waits_for_its_workstream_to_land() -> None:
+    """While gates look at it, they are named; a workstream of which all are proven waits for its landing."""
+    stream = a_stream()
+    task = a_task(stream, "t", TaskState.VALIDATING)
+    patch = a_patch(task, PatchState.QUEUED)
+    gate = a_gate(patch, "unit")
+    answers = of(stream, task, patch, gate, holds=front(task))
+    assert answers[task.id].what == "gates unit, running since 12:00:00 UTC"
+    kept = {patch.id: hold(HoldCode.WORKSTREAM)}
+    answers = of(stream, task, patch, holds=kept)
+    assert answers[patch.id].what == "its workstream parser (executing)"
+    assert answers[stream.id].what == "its merged result and a free worker for its gates"
+    assert of(stream, task, patch, holds=kept, orders=[PAUSE])[stream.id].code is HoldCode.QUEUE
+    behind = a_task(stream, "u", TaskState.VALIDATING)
+    unapproved = a_patch(behind, PatchState.VALIDATED)
+    waits = {**kept, unapproved.id: hold(HoldCode.APPROVALS, missing=1)}
+    answers = of(stream, task, patch, behind, unapproved, holds=waits)
+    assert answers[stream.id].code is HoldCode.APPROVALS

@@ -1,5 +1,6 @@
 """Orders about the queue of a target, as reasons why a workstream does not land. Pure."""
 
+from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.queries.waits.run_rows import RowsUnderWay, has_ended
 from maingate.state.patch_ledger import PatchState
@@ -28,7 +29,11 @@ def _is_done(stream: WorkstreamRow, standing: RowsUnderWay) -> bool:
         return stream.state is WorkstreamState.VALIDATING
     lane = [task for task in standing.tasks_of[stream.id] if not has_ended(task)]
     patches = [standing.patch_of.get(task.id) for task in lane]
-    return bool(lane) and all(
-        patch is not None and patch.state is PatchState.APPLIED and not standing.gates_on(patch)
-        for patch in patches
-    )
+    return bool(lane) and all(_is_in(patch, standing) for patch in patches)
+
+
+def _is_in(patch: PatchRow | None, standing: RowsUnderWay) -> bool:
+    """Return whether nothing is done any more about a patch by itself."""
+    if patch is None or patch.state is not PatchState.APPLIED:
+        return standing.is_kept(patch)
+    return not standing.gates_on(patch)

@@ -183,6 +183,10 @@ class RowsUnderWay:
         hold = self.hold(self.rows.run)
         return hold if hold is not None and hold.code is HoldCode.DRAINING else None
 
+    def is_kept(self, patch: PatchRow | None) -> bool:
+        """Return whether a patch is proven and waits for its workstream, off the record as yet."""
+        return patch is not None and patch.state is PatchState.QUEUED and self.hold(patch) is not None
+
     def gates_on(self, patch: PatchRow) -> Sequence[GateRow]:
         """Return the gates that run on the tree of a patch, whichever patch asked, or else on its base."""
         return self.gates[patch.tree or patch.id] or self.gates[patch.id] or self.gates[patch.workstream_id]

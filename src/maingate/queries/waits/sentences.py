@@ -114,6 +114,8 @@ class Explainer:
         lane = [task for task in self._standing.tasks_of[stream.id] if not has_ended(task)]
         if not lane:
             return next_step(stream, "its tasks' end to be recorded")
+        if all(self._standing.is_kept(self._standing.patch_of.get(task.id)) for task in lane):
+            return self._landing(stream)
         answers = [self._validating(task) for task in lane if task.state is TaskState.VALIDATING]
         unapproved = next((each for each in answers if each.code is HoldCode.APPROVALS), None)
         is_anything_done = any(task.state is TaskState.RUNNING for task in lane) or any(
@@ -217,8 +219,8 @@ class Explainer:
             case PatchState.VALIDATED:
                 return self._unapproved(patch)
             case PatchState.QUEUED:
-                is_proven = self._standing.hold(patch) is not None
-                return _unlanded(patch, stream) if is_proven else self._behind(patch)
+                is_kept = self._standing.is_kept(patch)
+                return _unlanded(patch, stream) if is_kept else self._behind(patch)
             case PatchState.APPLIED:
                 return self._judged(patch)
             case PatchState.APPLY_FAILED:

@@ -54,16 +54,30 @@ class OpenLandings:
 
 
 def landing(connection: Connection, repository_id: str) -> list[OpenLandings]:
-    """Count the workstreams of the runs that have not ended that wait to land."""
+    """Count the workstreams of the runs that have not ended that wait to land.
+
+    Besides those whose tasks have ended, these are the ones all of whose patches are proven and kept off the
+    record until then: each of these has a published hold.
+    """
     whose, values = _whose(repository_id)
+    runs = f"run_id IN ({_OPEN_RUNS}{whose})"
+    done = f"SELECT priority, changed_at AS since FROM workstreams WHERE {runs} AND state = 'validating'"
+    kept = (
+        "SELECT w.priority, max(h.since) AS since FROM workstreams w"
+        " JOIN tasks t ON t.workstream_id = w.id AND t.completed_at IS NULL"
+        " LEFT JOIN patches p ON p.task_id = t.id AND p.state = 'queued'"
+        " LEFT JOIN holds h ON h.entity_id = p.id"
+        f" WHERE w.{runs} AND w.state = 'executing'"
+        " GROUP BY w.id, w.priority HAVING count(t.id) = count(h.entity_id)"
+    )
     sign = "CASE WHEN priority > 0 THEN 1 WHEN priority < 0 THEN -1 ELSE 0 END"
     sql = (
-        f"SELECT {sign} AS sign, count(*), min(changed_at) FROM workstreams"
-        f" WHERE run_id IN ({_OPEN_RUNS}{whose}) AND state = 'validating' GROUP BY sign"
+        f"SELECT {sign} AS sign, count(*), min(since) FROM ({done} UNION ALL {kept}) AS waiting"
+        " GROUP BY sign ORDER BY sign"
     )
     return [
         OpenLandings(sign=found, count=count, oldest=from_micros(oldest))
-        for found, count, oldest in rows_of(connection, sql, values)
+        for found, count, oldest in rows_of(connection, sql, [*values, *values])
     ]
 
 
