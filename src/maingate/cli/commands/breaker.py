@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from maingate.cli.commands.run import operator_name
 from maingate.cli.completion import record_words
+from maingate.cli.decision_options import By, Why, operator_name
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.tables import print_table, table
@@ -22,11 +22,6 @@ Tool = Annotated[
     typer.Argument(
         metavar="TOOL", help="The tool's name in its plans.", autocompletion=record_words("BREAKER", "TOOL")
     ),
-]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
-By = Annotated[
-    str | None,
-    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
 ]
 
 

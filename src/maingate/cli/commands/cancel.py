@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from maingate.cli.completion import RUNS, record_words
+from maingate.cli.completion import record_words
+from maingate.cli.decision_options import By, Run, Why, operator_name
 from maingate.cli.output import console, print_json
 from maingate.cli.text import safe
 
@@ -18,15 +19,9 @@ def cancel(
             autocompletion=record_words("RUN", "WORKSTREAM", "TASK", is_open=True),
         ),
     ],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")] = "",
-    run: Annotated[
-        str | None,
-        typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS),
-    ] = None,
-    operator: Annotated[
-        str | None,
-        typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
-    ] = None,
+    reason: Why = "",
+    run: Run = None,
+    operator: By = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Cancel a run, a workstream or a task at once, whichever process works on it.
@@ -34,7 +29,6 @@ def cancel(
     Landed work stays. A workstream that is landing at this moment is cancelled only if it does not land.
     """
     from maingate.bootstrap import Maingate
-    from maingate.cli.commands.run import operator_name
     from maingate.queries.names import find_entity
 
     with Maingate.open(create=False) as maingate:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from maingate.cli.commands.run import operator_name
+from maingate.cli.decision_options import operator_name
 from maingate.errors import UsageError
 from maingate.wording import extra_adds
 

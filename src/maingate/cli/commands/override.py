@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maingate.cli.commands.run import operator_name
-from maingate.cli.completion import RUNS, record_words
+from maingate.cli.completion import record_words
+from maingate.cli.decision_options import By, Run, Why, operator_name
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson
 from maingate.cli.text import safe
@@ -33,14 +33,6 @@ Stream = Annotated[
         help="An id, the beginning of one, or a name from the plan.",
         autocompletion=record_words("WORKSTREAM"),
     ),
-]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
-By = Annotated[
-    str | None,
-    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
-]
-Run = Annotated[
-    str | None, typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS)
 ]
 
 

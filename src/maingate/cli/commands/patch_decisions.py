@@ -7,24 +7,20 @@ from typing import Annotated
 import typer
 
 from maingate.cli.commands.patch import PatchArgument, RunOption, app
-from maingate.cli.commands.run import Wait, Workers, execute, finish, operator_name
+from maingate.cli.commands.run import Wait, Workers, execute, finish
 from maingate.cli.completion import record_words
+from maingate.cli.decision_options import By, Why, operator_name
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson
 from maingate.cli.text import count, safe
 from maingate.errors import UsageError
 from maingate.trace_ids import TRACEPARENT
 
-By = Annotated[
-    str | None,
-    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
-]
-
 
 @app.command("drop")
 def drop(
     patch: PatchArgument,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")],
+    reason: Why,
     operator: By = None,
     run: RunOption = None,
     as_json: AsJson = False,

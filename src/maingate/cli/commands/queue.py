@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from maingate.cli.commands.run import operator_name
-from maingate.cli.completion import RUNS, record_words
+from maingate.cli.completion import record_words
+from maingate.cli.decision_options import By, Run, Why, operator_name
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson
 from maingate.cli.text import local_time, safe
@@ -47,11 +47,6 @@ Target = Annotated[
         help="The branch. [default: that of unfinished runs if it is one, else the checked-out one]",
     ),
 ]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
-By = Annotated[
-    str | None,
-    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
-]
 Workstream = Annotated[
     str,
     typer.Argument(
@@ -59,10 +54,6 @@ Workstream = Annotated[
         help="An id, the beginning of one, or a name from the plan.",
         autocompletion=record_words("WORKSTREAM", is_open=True),
     ),
-]
-Run = Annotated[
-    str | None,
-    typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS),
 ]
 
 

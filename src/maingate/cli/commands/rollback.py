@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maingate.cli.commands.run import Workers, operator_name
-from maingate.cli.completion import RUNS, record_words
+from maingate.cli.commands.run import Workers
+from maingate.cli.completion import record_words
+from maingate.cli.decision_options import By, Run, Why, operator_name
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, fail, print_json
 from maingate.cli.text import count, safe
@@ -25,15 +26,9 @@ def rollback(  # noqa: PLR0917 - the options of a command line
             ),
         ),
     ],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")],
-    operator: Annotated[
-        str | None,
-        typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
-    ] = None,
-    run: Annotated[
-        str | None,
-        typer.Option("--run", metavar="RUN", help="The run to look up names in.", autocompletion=RUNS),
-    ] = None,
+    reason: Why,
+    operator: By = None,
+    run: Run = None,
     workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

@@ -1,6 +1,5 @@
 """``maingate run``: run a plan and report what landed, what did not, and why."""
 
-import getpass
 import os
 import sys
 import time
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from maingate.cli.decision_options import operator_name
 from maingate.cli.exit_codes import code_of_run
 from maingate.cli.output import console, print_json
 from maingate.cli.remote_runs import Repo, Server, TokenFile, client_of, require_server, run_remotely
@@ -179,11 +179,6 @@ def finish(outcome: "Outcome", *, as_json: bool) -> NoReturn:
     if outcome.interruption is not None:
         raise outcome.interruption
     raise typer.Exit(code_of_run(outcome.report["state"], is_behind=bool(outcome.report["target"]["behind"])))
-
-
-def operator_name() -> str:
-    """Return the operator's name: ``MAINGATE_OPERATOR``, or the login name."""
-    return os.environ.get("MAINGATE_OPERATOR") or getpass.getuser()
 
 
 def _print_report(report: dict[str, Any], *, page: str | None, as_json: bool) -> None:

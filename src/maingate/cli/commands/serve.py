@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maingate.cli.commands.run import Workers, operator_name
+from maingate.cli.commands.run import Workers
+from maingate.cli.decision_options import operator_name
 from maingate.errors import UsageError
 from maingate.wording import extra_adds
 

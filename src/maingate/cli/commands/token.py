@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from maingate.cli.commands.run import operator_name
 from maingate.cli.completion import record_words
+from maingate.cli.decision_options import By, operator_name
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson, opened_for_reading, print_no_runs
 from maingate.cli.tables import print_table, table
@@ -13,11 +13,6 @@ from maingate.cli.text import local_time, safe
 from maingate.roles import Role
 
 app = typer.Typer(help="Create, list and revoke tokens of the HTTP interface.", no_args_is_help=True)
-
-By = Annotated[
-    str | None,
-    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
-]
 
 
 @app.command()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maingate.cli.commands.run import operator_name
+from maingate.cli.decision_options import By, Why, operator_name
 from maingate.cli.exit_codes import ExitCode
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson, opened_for_reading
@@ -15,11 +15,6 @@ from maingate.cli.text import count, local_time, safe
 app = typer.Typer(help="List, test and mend the receivers of webhooks.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The receiver's name in the settings.")]
-Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, recorded.")]
-By = Annotated[
-    str | None,
-    typer.Option("--operator", metavar="NAME", help="Your name, recorded. [default: your login]"),
-]
 
 _KEY_BYTES = 32
 
