@@ -70,14 +70,16 @@ class AdmissionService:
 
         Args:
             loaded: The plan.
-            wait: Called while a living process holds the target; None gives up at once.
+            wait: Called while a process that does not hold the target keeps it from being examined, because
+                it moves the branch at this moment; None gives up at once. A process that holds the target is
+                not waited for: this run is admitted beside it.
             replaces: A patch that the plan's only task replaces; the run and the task record it.
             traceparent: The span of the program that asks for it; one that is not valid is ignored.
 
         Raises:
             PlanError: The plan asks for something that cannot be done.
             RepositoryError: The target cannot be landed on as it is.
-            TargetBusyError: Another run holds the target.
+            TargetBusyError: A process that does not hold the target is moving it, and nothing waits.
         """
         return when_free(lambda: self._admit(loaded, replaces, traceparent), wait)
 
