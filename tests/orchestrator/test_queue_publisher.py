@@ -12,7 +12,9 @@ from maingate.ids import RunId, WorkstreamId
 from maingate.orchestrator.core.queue.queue_view import MemberState, QueueMember, QueueView
 from maingate.orchestrator.queue_publisher import QueuePublisher
 from maingate.orchestrator.recorder import Write
+from maingate.orchestrator.shared_queue import KeptWaiting
 from maingate.orchestrator.train.virtual_run import TimeSpread
+from maingate.state.landing_terms import TermsDifference, TermsPart
 from maingate.state.queue_control import QueueControl, QueueLeave, QueueOrder
 from support.database_factories import make_world
 
@@ -48,6 +50,7 @@ class Stage:
     clock: ManualClock = field(default_factory=ManualClock)
     shown: QueueView = EMPTY
     kept: frozenset[str] | None = None
+    kept_waiting: tuple[KeptWaiting, ...] = ()
     takes: float = 0.0
     looks: int = 0
     posted: list[Write] = field(default_factory=list)
@@ -59,6 +62,7 @@ class Stage:
             RunId(self.run),
             look=self._look,
             kept=lambda: self.kept,
+            kept_waiting=lambda: self.kept_waiting,
             post=self.posted.append,
             clock=self.clock,
         )
@@ -120,4 +124,24 @@ def test_views_and_what_a_drain_lands_are_kept(database: Database) -> None:
             "held_by": None,
             "expected": [1.0, 2.0],
         }
+    ]
+
+
+def test_what_waits_beside_the_board_is_kept_with_the_view(database: Database) -> None:
+    """A change of it alone is written, too."""
+    with database.write() as conn:
+        stage = Stage(run=make_world(conn).run.id)
+    stage.publish(view_of("a"))
+    stage.clock.advance(timedelta(seconds=1))
+    difference = TermsDifference(part=TermsPart.GATE, gate="unit")
+    stage.kept_waiting = (
+        KeptWaiting(workstream=WorkstreamId("ws_b"), name="b", run=RunId("run_2"), differences=[difference]),
+    )
+    assert [stage.publish(view_of("a")), stage.publish(view_of("a"))] == [1, 0]
+    with database.write() as conn:
+        stage.posted[-1](conn)
+        row = queue_views.of_target(conn, KEY)
+    assert row is not None
+    assert row.view["kept_waiting"] == [
+        {"id": "ws_b", "name": "b", "run_id": "run_2", "differences": [{"part": "gate", "gate": "unit"}]}
     ]

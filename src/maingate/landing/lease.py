@@ -11,7 +11,7 @@ refused.
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -143,6 +143,13 @@ def _lease_at_work(conn: Connection, run_id: str, target_key: str, now: datetime
         if lease is not None and lease.holder.id == run_id and is_held(lease, now):
             return lease
     return None
+
+
+def at_work_on_target(conn: Connection, run_ids: Iterable[str], target_key: str, now: datetime) -> set[str]:
+    """Return which of some runs on one target a living process is at work on; no row of a run is read."""
+    wanted = set(run_ids)
+    found = leases.of_keys(conn, [target_key, *map(run_key, wanted)]) if wanted else []
+    return {lease.holder.id for lease in found if is_held(lease, now)} & wanted
 
 
 def is_examined(conn: Connection, run: RunRow, now: datetime) -> bool:

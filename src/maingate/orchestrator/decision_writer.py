@@ -20,7 +20,7 @@ from maingate.db.dao import (
 )
 from maingate.db.dao.history import events
 from maingate.db.dao.intents import Intent
-from maingate.db.dao.queue_items import QueueItemRow
+from maingate.db.dao.queue_items import OfferedItemRow
 from maingate.db.dao.verdicts import Evidence
 from maingate.db.ledger.new_event import new_event, the_run
 from maingate.db.sql.connection import Connection
@@ -45,7 +45,7 @@ from maingate.state.steps.step import Head
 class OfferedRow(Protocol):
     """Makes the row of a workstream that is handed to the process which holds the target."""
 
-    def __call__(self, item: QueueItem, /) -> QueueItemRow:
+    def __call__(self, item: QueueItem, /) -> OfferedItemRow:
         """Return the row."""
         ...
 

@@ -18,6 +18,7 @@ from maingate.events import iso_millis
 from maingate.ids import RunId
 from maingate.orchestrator.core.queue.queue_view import HeldBehind, QueueMember, QueueTest, QueueView
 from maingate.orchestrator.recorder import Write
+from maingate.orchestrator.shared_queue import KeptWaiting
 from maingate.state.steps.step import Head
 
 LOOK_INTERVAL: Final = timedelta(milliseconds=500)
@@ -29,6 +30,8 @@ _SHARE: Final = 100
 _LONGEST_PAUSE: Final = 10.0
 """Longest pause between two looks, in seconds: also a look that was kept waiting is followed by another."""
 
+_Shown = tuple[QueueView, Sequence[KeptWaiting]]
+
 
 class QueuePublisher:
     """Publishes the view of the queue of a target.
@@ -38,6 +41,7 @@ class QueuePublisher:
         run_id: The run whose process writes.
         look: Returns the view at a moment; called in the loop.
         kept: Returns the workstreams that a drain still lands, where its order does not say so yet.
+        kept_waiting: Returns the workstreams of other runs that this process does not land.
         post: Has rows written with the next transaction.
         clock: The time.
     """
@@ -49,12 +53,13 @@ class QueuePublisher:
         *,
         look: Callable[[datetime], QueueView],
         kept: Callable[[], frozenset[str] | None],
+        kept_waiting: Callable[[], Sequence[KeptWaiting]],
         post: Callable[[Write], None],
         clock: Clock,
     ) -> None:
         self._key, self._run_id, self._look, self._post, self._clock = key, run_id, look, post, clock
-        self._kept = kept
-        self._published: QueueView | None = None
+        self._kept, self._kept_waiting = kept, kept_waiting
+        self._published: _Shown | None = None
         self._again_at = 0.0
 
     async def publish(self) -> None:
@@ -63,19 +68,19 @@ class QueuePublisher:
         if began < self._again_at:
             return
         at = self._clock.now()
-        view = self._look(at)
-        if view != self._published:
-            self._published = view
-            self._post(partial(_write, self._key, self._run_id, view, at))
+        shown = self._look(at), tuple(self._kept_waiting())
+        if shown != self._published:
+            self._published = shown
+            self._post(partial(_write, self._key, self._run_id, shown, at))
         if (kept := self._kept()) is not None:
             self._post(partial(_write_kept, self._key, sorted(kept)))
         ended = self._clock.monotonic()
         self._again_at = ended + min(_SHARE * (ended - began), _LONGEST_PAUSE)
 
 
-def _write(key: str, run_id: RunId, view: QueueView, at: datetime, conn: Connection) -> Sequence[Head]:
+def _write(key: str, run_id: RunId, shown: _Shown, at: datetime, conn: Connection) -> Sequence[Head]:
     """Write a view; it creates no entity."""
-    queue_views.publish(conn, QueueViewRow(key=key, run_id=run_id, view=view_json(view), at=at))
+    queue_views.publish(conn, QueueViewRow(key=key, run_id=run_id, view=view_json(*shown), at=at))
     return ()
 
 
@@ -85,14 +90,24 @@ def _write_kept(key: str, kept: Sequence[str], conn: Connection) -> Sequence[Hea
     return ()
 
 
-def view_json(view: QueueView) -> dict[str, Any]:
-    """Return the form in which a view is kept."""
+def view_json(view: QueueView, kept_waiting: Sequence[KeptWaiting]) -> dict[str, Any]:
+    """Return the form in which a view is kept, with the workstreams that the process does not land."""
     return {
         "members": [_member_json(member) for member in view.members],
         "tests": [_test_json(test) for test in view.tests],
         "blocker": _behind_json(view.blocker),
         "conflicts": [list(pair) for pair in view.conflicts],
         "leave": asdict(view.leave),
+        "kept_waiting": [_kept_json(each) for each in kept_waiting],
+    }
+
+
+def _kept_json(kept: KeptWaiting) -> dict[str, Any]:
+    return {
+        "id": kept.workstream,
+        "name": kept.name,
+        "run_id": kept.run,
+        "differences": [each.as_json() for each in kept.differences],
     }
 
 

@@ -17,10 +17,11 @@ from maingate.orchestrator.inbox import RunInbox
 from maingate.orchestrator.injected_parts import Dependencies
 from maingate.orchestrator.lane_bases import head_of
 from maingate.orchestrator.queue_order_watch import QueueOrderWatch
+from maingate.orchestrator.queue_terms import QueueTerms
 from maingate.orchestrator.recorder import Told
 from maingate.orchestrator.run_services import RunServices
 from maingate.orchestrator.run_view import RunView
-from maingate.orchestrator.shared_queue import QueueTerms, SharedQueue
+from maingate.orchestrator.shared_queue import SharedQueue
 from maingate.orchestrator.shell.command_runner import CommandRunner
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.failed_effects import Attendant

@@ -236,6 +236,7 @@ class RunOrchestrator:
             self._run.id,
             look=parts.core.queue_view,
             kept=lambda: parts.core.kept_by_drain,
+            kept_waiting=lambda: parts.shared.kept_waiting,
             post=lambda write: self._recorder.post(writes=[write]),
             clock=self._deps.clock,
         )

@@ -6,72 +6,45 @@ blocks, so it is done in a thread, which gets values and returns values.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final
 
 from maingate.clock import Clock
 from maingate.commits import LandingInput, LandingIntent, Tip
-from maingate.db.dao import intents, queue_items, runs
-from maingate.db.dao.queue_items import QueueItemRow
+from maingate.db.dao import intents, queue_items
+from maingate.db.dao.queue_items import OfferedItemRow, QueueItemRow
 from maingate.db.engine import Database
 from maingate.db.sql.connection import Connection
 from maingate.ids import PatchId, RunId, WorkstreamId
-from maingate.landing.lease import lease_at_work
+from maingate.landing.lease import at_work_on_target
 from maingate.orchestrator.core.effect_inputs import RunInput
 from maingate.orchestrator.core.events import QueueAnswered, QueueRead, TargetTaken
 from maingate.orchestrator.core.queue_items import QueueAnswer, QueueItem
 from maingate.orchestrator.injected_parts import TargetHold
+from maingate.orchestrator.queue_terms import QueueTerms
 from maingate.orchestrator.snapshot_loader import landing_intent
-from maingate.plan.choices import LandingStyle, Proof
-from maingate.plan.model import Plan
-from maingate.settings import Settings
+from maingate.plan.choices import LandingStyle
+from maingate.state.landing_terms import TermsDifference
 from maingate.state.queue_item import QueueItemState
-from maingate.verdicts.input_digests import digest_of
-from maingate.verdicts.keys import VerdictKeys
 
 _GRACE_SECONDS: Final = 1.0
 """Time for which a free target is left to the process whose workstream has waited longest."""
 
 
-class QueueTerms:
-    """The terms on which a run's workstreams land: those of one run may land by another's process if equal.
+@dataclass(frozen=True, kw_only=True)
+class KeptWaiting:
+    """A workstream of another run that this process does not land, because the two are not proved alike.
 
     Args:
-        plan: The plan.
-        settings: The settings of the process.
-        keys: The keys of its verdicts.
+        workstream: The workstream.
+        name: Its name.
+        run: Its run.
+        differences: How its terms differ from those of this run.
     """
 
-    def __init__(self, plan: Plan, settings: Settings, keys: VerdictKeys) -> None:
-        self._plan, self._keys = plan, keys
-        self._known: dict[tuple[str, ...], str | None] = {}
-        self._ground = {
-            "proof": plan.promise,
-            "sign": settings.sign,
-            "committer": settings.committer,
-            "policy": settings.policy.model_dump(mode="json"),
-        }
-
-    def of(self, landing: LandingInput) -> str | None:
-        """Return the terms on which a workstream lands here; None where one of its gates is unknown."""
-        of_patches = landing.patch_gates.values() if self._plan.promise is Proof.COMMIT else ()
-        asked = tuple(sorted({*landing.gates, *chain.from_iterable(of_patches)}))
-        if asked not in self._known:
-            self._known[asked] = self._digest(asked)
-        return self._known[asked]
-
-    def _digest(self, asked: Sequence[str]) -> str | None:
-        if any(gate not in self._plan.gates for gate in asked):
-            return None
-        return digest_of(
-            {
-                **self._ground,
-                "gates": [
-                    [gate, self._keys.question(gate), self._plan.gates[gate].model_dump(mode="json")]
-                    for gate in asked
-                ],
-            }
-        )
+    workstream: WorkstreamId
+    name: str
+    run: RunId
+    differences: Sequence[TermsDifference]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +60,19 @@ class OthersSeen:
     are_kept_waiting: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Offer:
+    """A hand-over as it was read once.
+
+    Args:
+        item: The workstream.
+        differences: How its terms differ from those of this run; nothing if this process may land it.
+    """
+
+    item: QueueItem
+    differences: Sequence[TermsDifference]
+
+
 class SharedQueue:
     """The part that one run has in the queue of its target.
 
@@ -97,6 +83,10 @@ class SharedQueue:
         hold: The hold on the target.
         terms: The terms on which the run's workstreams land.
         head: Reads the head of the target; None where it is gone.
+
+    Attributes:
+        kept_waiting: The workstreams of other runs that this process does not land, as of the last look, in
+            the order of their places.
     """
 
     def __init__(
@@ -112,45 +102,58 @@ class SharedQueue:
         self._run, self._database, self._clock, self._head = run, database, clock, head
         self._hold, self._terms = hold, terms
         self._last = QueueRead()
+        self._offers: dict[str, _Offer] = {}
+        self.kept_waiting: tuple[KeptWaiting, ...] = ()
         self._told: set[str] = set()
         self._free_since: float | None = None
 
     # -- as the process that holds the target ----------------------------------------------------------------
 
     def look_at_others(self) -> OthersSeen:
-        """Read what other runs have handed over."""
+        """Read what other runs have handed over: how all of it stands, and of what is new the whole."""
         with self._database.read() as conn:
             others = [row for row in self._rows(conn) if row.run_id != self._run.id]
             waiting = [row for row in self._alive(conn, others) if row.state is QueueItemState.WAITING]
-        mine = [row for row in waiting if not row.is_wanted_back and self._suits(row)]
+            self._learn(conn, others, waiting)
         wanted = tuple(WorkstreamId(row.workstream_id) for row in waiting if row.is_wanted_back)
-        read = QueueRead(waiting=tuple(_item_of(row) for row in mine), wanted_back=wanted)
+        offers = [self._offers[row.offer] for row in waiting if not row.is_wanted_back]
+        mine = tuple(offer.item for offer in offers if not offer.differences)
+        read = QueueRead(waiting=mine, wanted_back=wanted)
         news = read if read != self._last or wanted else None
         self._last = read
+        self.kept_waiting = tuple(_kept(offer) for offer in offers if offer.differences)
         return OthersSeen(news=news, are_kept_waiting=len(waiting) > len(mine))
 
     def let_target_go(self) -> None:
         """Release the target for other processes."""
         self._hold.let_go()
-        self._last = QueueRead()
+        self._last, self.kept_waiting = QueueRead(), ()
         self._free_since = self._clock.monotonic()
 
-    def _suits(self, row: QueueItemRow) -> bool:
-        return row.terms == self._terms.of(_item_of(row).input)
+    def _learn(
+        self, conn: Connection, others: Sequence[QueueItemRow], waiting: Sequence[QueueItemRow]
+    ) -> None:
+        """Read hand-overs that are new, and forget those that are over."""
+        present = {row.offer for row in others}
+        self._offers = {offer: known for offer, known in self._offers.items() if offer in present}
+        new = [row.workstream_id for row in waiting if row.offer not in self._offers]
+        for row in queue_items.as_offered(conn, new):
+            item = _item_of(row)
+            differences = self._terms.unlike(row.terms, item.input)
+            self._offers[row.offer] = _Offer(item=item, differences=differences)
 
     # -- as any other process --------------------------------------------------------------------------------
 
-    def row_of(self, item: QueueItem) -> QueueItemRow:
+    def row_of(self, item: QueueItem) -> OfferedItemRow:
         """Return the row of a workstream that is handed over."""
-        terms = self._terms.of(item.input)
-        return QueueItemRow(
+        return OfferedItemRow(
             workstream_id=item.id,
             run_id=self._run.id,
             target=self._hold.key,
             offer=item.offer,
             landing=_to_json(item),
             gates=list(item.input.gates),
-            terms=terms or "",
+            terms=self._terms.of(item.input).as_text(),
             place=item.place[0],
             place_in_run=item.place[1],
         )
@@ -158,9 +161,8 @@ class SharedQueue:
     def answers(self) -> Sequence[QueueAnswered]:
         """Read the answers about what this run has handed over, each once."""
         with self._database.read() as conn:
-            rows = queue_items.of_run(conn, self._run.id)
-            open_states = {QueueItemState.WAITING, QueueItemState.LANDING}
-            answered = [row for row in rows if row.state not in open_states and row.offer not in self._told]
+            rows = queue_items.answered(conn, self._run.id)
+            answered = [row for row in rows if row.offer not in self._told]
             meant = _pending(conn, self._run.id) if answered else {}
         self._told.update(row.offer for row in answered)
         head = self._head() if answered else None
@@ -193,7 +195,8 @@ class SharedQueue:
 
     def _taken(self) -> TargetTaken:
         with self._database.read() as conn:
-            found = [row for row in self._rows(conn) if self._is_in_doubt(row)]
+            doubtful = [row.workstream_id for row in self._rows(conn) if self._is_in_doubt(row)]
+            found = queue_items.as_offered(conn, doubtful)
             items = [_item_of(row, _pending(conn, row.run_id).get(row.workstream_id, ())) for row in found]
         return TargetTaken(landing=tuple(items))
 
@@ -220,9 +223,8 @@ class SharedQueue:
 
     def _alive(self, conn: Connection, rows: Sequence[QueueItemRow]) -> Sequence[QueueItemRow]:
         """Return the rows of runs that a process is at work on."""
-        now = self._clock.now()
-        found = runs.get_many(conn, sorted({row.run_id for row in rows})) if rows else {}
-        at_work = {run_id for run_id, run in found.items() if lease_at_work(conn, run, now) is not None}
+        runs = {row.run_id for row in rows}
+        at_work = at_work_on_target(conn, runs, self._hold.key, self._clock.now())
         return [row for row in rows if row.run_id in at_work]
 
 
@@ -248,7 +250,17 @@ def _to_json(item: QueueItem) -> Mapping[str, Any]:
     }
 
 
-def _item_of(row: QueueItemRow, meant: Sequence[LandingIntent] = ()) -> QueueItem:
+def _kept(offer: _Offer) -> KeptWaiting:
+    landing = offer.item.input
+    return KeptWaiting(
+        workstream=landing.workstream,
+        name=landing.name,
+        run=landing.run,
+        differences=offer.differences,
+    )
+
+
+def _item_of(row: OfferedItemRow, meant: Sequence[LandingIntent] = ()) -> QueueItem:
     landing, asked = row.landing, row.landing.get("patch_gates", {})
     return QueueItem(
         offer=row.offer,

@@ -5,7 +5,7 @@ then writing is safe. A released lease stays as an expired row, because its toke
 The row of a run may be removed once the run has ended: no process takes hold of it any more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -165,6 +165,11 @@ def remove(connection: Connection, lease: Lease) -> None:
 def of_key(connection: Connection, key: str) -> Lease | None:
     """Read the last lease of a key, expired or not; None when there never was one."""
     return _ROWS.one(connection, "key", key)
+
+
+def of_keys(connection: Connection, keys: Iterable[str]) -> list[Lease]:
+    """Read the last leases of some keys, expired or not."""
+    return _ROWS.select_in(connection, "key", keys)
 
 
 def unreleased(connection: Connection, repository_id: str) -> list[Lease]:

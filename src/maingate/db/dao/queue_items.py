@@ -20,16 +20,12 @@ from maingate.state.queue_item import QueueItemState
 
 @dataclass(frozen=True, kw_only=True)
 class QueueItemRow:
-    """A workstream that is handed over.
+    """The standing of a workstream that is handed over: the part of its row that is read again and again.
 
     Args:
         workstream_id: The workstream.
         run_id: Its run.
-        target: The key of its target's lease.
         offer: Identifies the hand-over.
-        landing: The workstream as it is to land.
-        gates: The gates that it must pass.
-        terms: A digest of all that its verdict depends on beside the tree.
         place: Its place: the time at which it was ready, in microseconds.
         place_in_run: Its place among those of its run with the same time.
         state: How it stands.
@@ -40,11 +36,7 @@ class QueueItemRow:
 
     workstream_id: str
     run_id: str
-    target: str
     offer: str
-    landing: Mapping[str, Any]
-    gates: Sequence[str]
-    terms: str
     place: int
     place_in_run: int
     state: QueueItemState = QueueItemState.WAITING
@@ -53,10 +45,28 @@ class QueueItemRow:
     is_wanted_back: bool = False
 
 
-_ROWS: Final = Records(tables.queue_items, QueueItemRow)
+@dataclass(frozen=True, kw_only=True)
+class OfferedItemRow(QueueItemRow):
+    """A workstream as it is handed over: its whole row, of which the rest stays the same and may be large.
+
+    Args:
+        target: The key of its target's lease.
+        landing: The workstream as it is to land.
+        gates: The gates that it must pass.
+        terms: All that its verdict depends on beside the tree, in the form of `maingate.state.landing_terms`.
+    """
+
+    target: str
+    landing: Mapping[str, Any]
+    gates: Sequence[str]
+    terms: str
 
 
-def offer(connection: Connection, row: QueueItemRow) -> None:
+_ROWS: Final = Records(tables.queue_items, OfferedItemRow)
+_STANDINGS: Final = Records(tables.queue_items, QueueItemRow, without=("target", "landing", "gates", "terms"))
+
+
+def offer(connection: Connection, row: OfferedItemRow) -> None:
     """Hand a workstream over; an earlier hand-over of it is over."""
     remove(connection, [row.workstream_id])
     _ROWS.insert(connection, [row])
@@ -102,13 +112,25 @@ def remove(connection: Connection, workstream_ids: Iterable[str]) -> None:
 
 
 def of_run(connection: Connection, run_id: str) -> list[QueueItemRow]:
-    """Read the workstreams of a run that are handed over."""
-    return _ROWS.select(connection, f"WHERE run_id = ? {_IN_ORDER}", (run_id,))
+    """Read how the workstreams of a run stand that are handed over."""
+    return _STANDINGS.select(connection, f"WHERE run_id = ? {_IN_ORDER}", (run_id,))
+
+
+def answered(connection: Connection, run_id: str) -> list[QueueItemRow]:
+    """Read the workstreams of a run that are handed over and answered."""
+    where = "WHERE run_id = ? AND state NOT IN ('waiting', 'landing')"
+    return _STANDINGS.select(connection, f"{where} {_IN_ORDER}", (run_id,))
 
 
 def on_target(connection: Connection, target: str) -> list[QueueItemRow]:
-    """Read the workstreams of all runs that are handed over on a target, in the order of their places."""
-    return _ROWS.select(connection, f"WHERE target = ? {_IN_ORDER}", (target,))
+    """Read how the workstreams of all runs stand that are handed over on a target, in the order of places."""
+    return _STANDINGS.select(connection, f"WHERE target = ? {_IN_ORDER}", (target,))
+
+
+def as_offered(connection: Connection, workstream_ids: Iterable[str]) -> list[OfferedItemRow]:
+    """Read workstreams as they are handed over, in the order of their places."""
+    rows = _ROWS.select_in(connection, "workstream_id", workstream_ids)
+    return sorted(rows, key=lambda row: (row.place, row.place_in_run, row.workstream_id))
 
 
 _IN_ORDER: Final = "ORDER BY place, place_in_run, workstream_id"

@@ -1,6 +1,6 @@
 """Rows of a table as frozen dataclasses whose fields are the table's columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -18,20 +18,18 @@ class Records(Generic[R]):
     Args:
         table: The table.
         row_type: A keyword-only dataclass with a field for every column.
+        without: Columns that it has no field for; its rows are only read then.
     """
 
-    def __init__(self, table: Table, row_type: type[R]) -> None:
+    def __init__(self, table: Table, row_type: type[R], *, without: Collection[str] = ()) -> None:
         self.table = table
         self.row_type = row_type
-        self.names = tuple(column.name for column in table.columns)
-        self._decoders = [
-            (column.name, decode) for column in table.columns if (decode := decoder_of(column.type))
-        ]
+        columns = [column for column in table.columns if column.name not in without]
+        self.names = tuple(column.name for column in columns)
+        self._decoders = [(column.name, decode) for column in columns if (decode := decoder_of(column.type))]
         self._all_of = attrgetter(*self.names)
         self._encoders = [
-            (place, encode)
-            for place, column in enumerate(table.columns)
-            if (encode := encoder_of(column.type))
+            (place, encode) for place, column in enumerate(columns) if (encode := encoder_of(column.type))
         ]
         self._select = f'SELECT {quoted(self.names)} FROM "{table.name}"'
         self._count = f'SELECT count(*) FROM "{table.name}"'
