@@ -3,10 +3,14 @@
 import random
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from maingate.db.audit.record_check import verify
+from maingate.ids import RunId
+from maingate.queries.queues.queue_report import queue_report
+from maingate.queries.waits.explain import standing
 from support.crashing import KILLED, Command, World, check_nothing_is_left, kill_all, landings, wait_until
 from support.examples import thorough
 
@@ -149,12 +153,49 @@ def test_a_run_that_is_cancelled_lets_the_gates_of_others_come_to_their_end(worl
     assert world.rows("SELECT state FROM gates") == [("PASSED",)]
 
 
+def waits(world: World, name: str) -> dict[str, Any]:
+    """Return what a workstream waits for."""
+    [(workstream,)] = world.rows(f"SELECT id FROM workstreams WHERE name = '{name}'")
+    with world.open() as maingate:
+        found: dict[str, Any] = standing(maingate.context, workstream)["waiting"]
+        return found
+
+
+def test_one_that_is_handed_over_names_the_run_that_lands_it(world: World) -> None:
+    """Its task says the same; so do the report, with the next step, and the queue, which has both runs."""
+    first = land(world, "a")
+    wait_for_gates(world)
+    second = land(world, "b")
+    wait_until(lambda: handed_over(world) and waits(world, "b")["about"].get("place") == 2, "its place")
+    runs = dict(world.rows("SELECT w.name, w.run_id FROM workstreams w"))
+    with world.open() as maingate:
+        report = maingate.report(RunId(runs["b"]))
+        queue = queue_report(maingate.context, "refs/heads/main")
+    [stream], [task] = report["workstreams"], report["tasks"]
+    assert (stream["waiting"]["code"], task["waiting"]["code"]) == ("handed_over", "handed_over")
+    assert f"({runs['a']}), whose process lands on main: at place 2 of 2" in stream["waiting"]["for"]
+    assert report["next_action"] == {
+        "code": "wait",
+        "about": runs["a"],
+        "command": "maingate queue main --watch",
+    }
+    assert [each["run_id"] for each in queue["on_board"]] == [runs["a"], runs["b"]]
+    assert queue["run_id"] == runs["a"]
+    release(world)
+    assert (first.ended(), second.ended()) == (0, 0)
+    check(world, "ab")
+
+
 def test_runs_with_other_gates_do_not_land_together(world: World) -> None:
     """Each is proved by its own; the second waits until the first lets the target go."""
     first = land(world, "a")
     wait_for_gates(world)
     second = world.start("land", "b", "--workers", "2", "--gate", "other=true")
     wait_for_rows(world, 1)
+    wait_until(lambda: waits(world, "b")["code"] == "target", "the look of the first run")
+    told = waits(world, "b")
+    assert "to let main go, because the two are not proved alike: it has no gate other" in told["for"]
+    assert told["about"]["differences"] == [{"part": "missing_gate", "gate": "other"}]
     release(world)
     assert (first.ended(), second.ended()) == (0, 0)
     check(world, "ab")

@@ -93,7 +93,9 @@ def test_a_run_that_waits_for_its_turn_says_so_and_ends_with_the_server(yard: Ya
         wait_until(hosted.site["repo"].queue.waiting, "the second run")
         (waiting,) = hosted.site["repo"].queue.waiting()
         assert second.stdout.readline().startswith(f"run {waiting.id}: b")
-        assert second.stdout.readline().startswith("waiting for its turn on main: older runs")
+        assert second.stdout.readline().startswith(
+            "waiting for its turn on main, at place 1 of the line: a is at work there"
+        )
         hosted.host.drain()
         _, said = second.communicate()
         assert second.returncode == 3

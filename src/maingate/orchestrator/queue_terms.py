@@ -1,6 +1,6 @@
 """The terms on which the workstreams of one run land, made of its plan, its settings and its gates' keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from maingate.commits import LandingInput
@@ -34,24 +34,26 @@ class QueueTerms:
             for name, gate in plan.gates.items()
         }
 
-    def of(self, landing: LandingInput) -> LandingTerms:
-        """Return the terms on which a workstream lands here, without gates that are unknown."""
+    def asked(self, landing: LandingInput) -> Sequence[str]:
+        """Return the gates that a workstream, and by proof each of its patches, must pass."""
         of_patches = landing.patch_gates.values() if self._judges_patches else ()
-        asked = {*landing.gates, *chain.from_iterable(of_patches)}
-        return LandingTerms(
-            ground=self._ground, gates={name: self._gates[name] for name in asked if name in self._gates}
-        )
+        return sorted({*landing.gates, *chain.from_iterable(of_patches)})
 
-    def unlike(self, kept: str, landing: LandingInput) -> Sequence[TermsDifference]:
+    def of(self, gates: Iterable[str]) -> LandingTerms:
+        """Return the terms on which workstreams with some gates land here, without gates that are unknown."""
+        known = {name: self._gates[name] for name in gates if name in self._gates}
+        return LandingTerms(ground=self._ground, gates=known)
+
+    def unlike(self, kept: str, gates: Sequence[str]) -> Sequence[TermsDifference]:
         """Return how the terms of another run's workstream differ from those of this run.
 
         Args:
             kept: Its terms, as they are kept.
-            landing: The workstream.
+            gates: The gates that it must pass.
         """
         wanted = LandingTerms.from_text(kept)
         return (
             [TermsDifference(part=TermsPart.PROGRAM)]
             if wanted is None
-            else wanted.differences(self.of(landing))
+            else wanted.differences(self.of(gates))
         )

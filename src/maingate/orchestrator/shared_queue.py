@@ -139,7 +139,7 @@ class SharedQueue:
         new = [row.workstream_id for row in waiting if row.offer not in self._offers]
         for row in queue_items.as_offered(conn, new):
             item = _item_of(row)
-            differences = self._terms.unlike(row.terms, item.input)
+            differences = self._terms.unlike(row.terms, self._terms.asked(item.input))
             self._offers[row.offer] = _Offer(item=item, differences=differences)
 
     # -- as any other process --------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class SharedQueue:
             offer=item.offer,
             landing=_to_json(item),
             gates=list(item.input.gates),
-            terms=self._terms.of(item.input).as_text(),
+            terms=self._terms.of(self._terms.asked(item.input)).as_text(),
             place=item.place[0],
             place_in_run=item.place[1],
         )

@@ -48,6 +48,10 @@ class HoldCode(StrEnum):
     """Its gates are running."""
     LANDING_ORDER = "landing_order"
     """Another workstream lands before it."""
+    HANDED_OVER = "handed_over"
+    """The process of another run lands it, which holds the target."""
+    TARGET = "target"
+    """Its own process lands it, once the one that holds the target lets it go."""
     QUEUE = "queue"
     """The queue of the target is paused, frozen or drained, by a person."""
     LANDING = "landing"
@@ -56,8 +60,11 @@ class HoldCode(StrEnum):
     """It waits for nothing: it has ended."""
 
 
-PUBLISHED: Final = tuple(code for code in HoldCode if code is not HoldCode.QUEUE)
-"""The codes of holds on record; the orders about a queue are on record themselves (`state.queue_control`)."""
+_OF_OTHER_ROWS: Final = frozenset({HoldCode.QUEUE, HoldCode.HANDED_OVER, HoldCode.TARGET})
+"""The codes that follow from other rows: orders about a queue, and hand-overs between processes."""
+
+PUBLISHED: Final = tuple(code for code in HoldCode if code not in _OF_OTHER_ROWS)
+"""The codes of holds that are on record."""
 
 
 class EndedBy(StrEnum):

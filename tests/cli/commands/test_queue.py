@@ -22,9 +22,11 @@ NOTHING: Json = {
     "alive": True,
     "run_id": "run_1",
     "at": "2026-01-01T12:00:00.000Z",
-    "runs": [{"id": "run_1", "name": "plan"}],
+    "run_name": "plan",
+    "runs": [{"id": "run_1", "name": "plan", "alive": True, "line": None}],
     "orders": [],
     "on_board": [],
+    "kept_waiting": [],
     "tests": [],
     "blocked_by": None,
     "conflicts": [],
@@ -103,6 +105,38 @@ def test_the_queue_is_printed_in_order_with_tests_holds_and_times() -> None:
     assert rows[8].startswith("▸ main: unit, ")
     assert rows[8].endswith("; the target without it, to confirm a failure")
     assert rows[9] == "styles conflicts with parser"
+
+
+KEPT: Json = {
+    "id": "ws_lexer",
+    "name": "lexer",
+    "run_id": "run_2",
+    "differences": [{"part": "gate", "gate": "unit"}],
+    "why": "waits for run plan (run_1) to let main go, because the two are not proved alike: …",
+}
+
+
+def test_what_waits_beside_the_workstreams_on_board_is_printed_with_its_reason() -> None:
+    """A workstream that waits for the run which lands, and a run that waits for the server."""
+    line = {"place": 1, "limit": 4, "why": "waits for its turn on main, at place 1 of the line: …"}
+    runs = [*NOTHING["runs"], {"id": "run_3", "name": "docs", "alive": False, "line": line}]
+    text = printed({**NOTHING, "kept_waiting": [KEPT], "runs": runs})
+    assert f"lexer {KEPT['why']}" in text
+    assert f"run docs {line['why']}" in text
+    many = printed({**NOTHING, "kept_waiting": [KEPT] * 6, "runs": runs[1:] * 6})
+    assert "and 2 more that are not proved alike" in many
+    assert "and 2 more runs behind them" in many
+
+
+def test_the_run_that_lands_the_work_of_others_is_named() -> None:
+    """Above the list, and in the line of a run that it lands; not where there is only one."""
+    lander = "the process of run plan (run_1)"
+    both = {**BUSY, "on_board": [member(1, "a"), member(2, "b", run_id="run_2")]}
+    assert f"{lander} lands them" in printed(both)
+    assert lander not in printed(BUSY)
+    assert place_line(both, "run_2") == f"b is at place 2 of 2, testing, landed by {lander}"
+    assert place_line(both, "run_1") == "a is at place 1 of 2, testing"
+    assert place_line({**both, "kept_waiting": [KEPT], "on_board": []}, "run_2") == f"lexer {KEPT['why']}"
 
 
 @pytest.mark.parametrize(

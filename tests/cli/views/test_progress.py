@@ -144,6 +144,8 @@ def test_the_place_in_the_queue_gets_a_line_when_it_is_another() -> None:
     member = {"place": 2, "id": "ws_1", "name": "ws", "run_id": "run_1", "state": "testing"}
     queue = {
         "orders": [],
+        "kept_waiting": [],
+        "run_id": "run_1",
         "tests": [],
         "on_board": [{**member, "held_by": None, "tests": [], "expected_seconds": {"p50": 9.0, "p90": 12.0}}],
     }

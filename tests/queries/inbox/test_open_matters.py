@@ -259,6 +259,17 @@ def test_twice_the_limit_is_critical(minutes: int, severity: Severity) -> None:
     assert only(rows).severity is severity
 
 
+def test_a_stuck_workstream_that_another_run_lands_says_so() -> None:
+    """It makes no progress of its own: the run whose process has it is named."""
+    stream = replace(TASK, kind="workstream", id="ws_1")
+    stuck = Stuck(
+        machine="workstream", entity_id="ws_1", since=NOW, threshold=timedelta(minutes=30), context=Context()
+    )
+    waits = {"ws_1": "run other (run_2), whose process lands on main: at place 2 of 3, waiting"}
+    rows = InboxRows(now=NOW + timedelta(minutes=40), stuck=[(stream, stuck)], handed_over=waits)
+    assert only(rows).why.endswith(f"; it waits for {waits['ws_1']}")
+
+
 def test_a_queue_that_waits_for_a_person_is_an_item() -> None:
     """A freeze is none: time ends it."""
 

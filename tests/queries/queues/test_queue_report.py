@@ -206,3 +206,24 @@ def test_the_target_is_that_of_the_unfinished_runs_where_it_is_one(stage: Stage,
         other = make_run(repository_id=context.identity.id, target_ref="refs/heads/other")
         runs.insert_many(conn, [other], at=stage.now)
     assert queue_target(context, None) == "refs/heads/next"
+
+
+def test_workstreams_that_are_not_proved_alike_wait_beside_those_on_board(stage: Stage) -> None:
+    """With the parts in which the runs differ, the run that holds the target, and its name."""
+    stage.hold()
+    kept = {
+        "id": "ws_x",
+        "name": "x",
+        "run_id": "run_x",
+        "differences": [{"part": "surroundings", "gate": "unit"}],
+    }
+    stage.say(members=[stage.member("a")], kept_waiting=[kept])
+    found = stage.report()
+    assert (found["run_id"], found["run_name"]) == (stage.run.id, "plan")
+    [shown] = found["kept_waiting"]
+    assert {name: shown[name] for name in kept} == kept
+    assert shown["why"] == (
+        f"waits for run plan ({stage.run.id}) to let main go, because the two are not proved alike: "
+        "the gate unit runs in other surroundings (variables, versions of programs, limits, `prepare`)"
+    )
+    assert found["runs"] == [{"id": stage.run.id, "name": "plan", "alive": True, "line": None}]

@@ -68,3 +68,38 @@ def test_a_report_leads_to_the_next_step(told: dict[str, Any], code: str, comman
     action = next_action(told)
     assert (action["code"], action["command"]) == (code, command)
     assert (action["about"] is None) is (code == "none")
+
+
+def handed(code: str, run: str = "run_2") -> dict[str, Any]:
+    """Return an unfinished workstream that another run's process has."""
+    return {
+        "name": "w",
+        "state": "executing",
+        "reason": None,
+        "waiting": {"code": code, "about": {"run": run}},
+    }
+
+
+OWN = {"name": "v", "state": "executing", "reason": None, "waiting": {"code": "parts", "about": {}}}
+
+
+@pytest.mark.parametrize(
+    ("workstreams", "about", "command"),
+    [
+        ([handed("handed_over")], "run_2", "maingate queue main --watch"),
+        ([handed("target"), handed("handed_over")], "run_2", "maingate queue main --watch"),
+        ([handed("target"), OWN], "run_1", "maingate status --watch run_1"),
+        ([handed("handed_over"), handed("handed_over", "run_3")], "run_1", "maingate status --watch run_1"),
+        (
+            [{**OWN, "waiting": {"code": "target", "about": {}}}],
+            "run_1",
+            "maingate status --watch run_1",
+        ),
+    ],
+)
+def test_a_run_that_only_waits_for_another_names_it(
+    workstreams: list[dict[str, Any]], about: str, command: str
+) -> None:
+    """Where anything of its own goes on, it is followed itself."""
+    told = report("running", DONE, alive=True, workstreams=workstreams)
+    assert next_action(told) == {"code": "wait", "about": about, "command": command}

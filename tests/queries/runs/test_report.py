@@ -111,6 +111,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
         "until": "`maingate resume run_1`",
         "moving": False,
         "kind": "a process",
+        "about": {},
     }
     assert report == {
         "run_id": "run_1",

@@ -377,6 +377,7 @@ def test_the_json_form_is_the_public_one() -> None:
         "until": "a worker is free",
         "moving": False,
         "kind": "a free worker",
+        "about": {},
     }
 
 

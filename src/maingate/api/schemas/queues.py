@@ -4,6 +4,7 @@ from pydantic import BaseModel, Field
 
 from maingate.api.actions.idempotent_requests import Decision
 from maingate.api.schemas.runs import NextAction
+from maingate.state.landing_terms import TermsPart
 from maingate.state.queue_control import QueueOrder
 
 
@@ -34,6 +35,36 @@ class ExpectedSeconds(BaseModel):
 
     p50: float
     p90: float
+
+
+class LinePlace(BaseModel):
+    """The place of a run in the line of the server, which has processes for some on a branch at once."""
+
+    place: int
+    limit: int
+    why: str
+
+
+class QueueRun(NamedWorkstream):
+    """A run that has not ended. ``line`` is null unless it waits for the server to start its process."""
+
+    alive: bool
+    line: LinePlace | None
+
+
+class TermsPartDiffers(BaseModel):
+    """A part in which two runs are not proved alike; ``gate`` is null for one that is about no gate."""
+
+    part: TermsPart
+    gate: str | None
+
+
+class KeptWaitingWorkstream(NamedWorkstream):
+    """A workstream that waits until its own run has the branch, since the two are not proved alike."""
+
+    run_id: str
+    differences: list[TermsPartDiffers]
+    why: str
 
 
 class BoardedWorkstream(BaseModel):
@@ -91,9 +122,11 @@ class QueueReport(BaseModel):
     alive: bool
     run_id: str | None
     at: str
-    runs: list[NamedWorkstream]
+    run_name: str | None
+    runs: list[QueueRun]
     orders: list[OrderItem]
     on_board: list[BoardedWorkstream]
+    kept_waiting: list[KeptWaitingWorkstream]
     tests: list[RunningTest]
     blocked_by: QueueObstacle | None
     conflicts: list[list[NamedWorkstream]]

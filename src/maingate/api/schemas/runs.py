@@ -117,6 +117,7 @@ class Waiting(BaseModel):
     until: str
     moving: bool
     kind: str
+    about: dict[str, Any]
 
 
 class ReportWorkstream(BaseModel):

@@ -51,7 +51,8 @@ def is_abandoned(report: Report) -> bool:
 def why_abandoned(report: Report) -> str:
     """Return why no process works on an unfinished run, and the command that continues it."""
     if _is_served(report):
-        return "waiting for the server, which takes it up when it is its turn"
+        waiting = report["waiting"]
+        return f"waits for {safe(waiting['for'])}; until {safe(waiting['until'])}"
     said = (report.get("stopped") or {}).get("message")
     still = Standstill(run_id=report["run_id"], stopped=said, is_overspent=_is_overspent(report))
     sentence, way_on = safe(still.sentence), f"`{still.command}` continues it"

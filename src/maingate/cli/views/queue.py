@@ -47,6 +47,8 @@ def print_queue(out: "Console", report: Json, now: datetime | None = None) -> No
         out.print(f"Nothing is on board for {name}{_others(report)}.", soft_wrap=True)
     else:
         out.print(f"{name}: {count(len(members), 'workstream')} on board{_others(report)}", soft_wrap=True)
+        if len({member["run_id"] for member in members} | {report["run_id"]}) > 1 and report["run_id"]:
+            out.print(f"the process of {_lander(report)} lands them", style="dim", soft_wrap=True)
         grid = table("place", "workstream", "state", "lands in", "why", wide="why")
         for member in members[:MOST_MEMBERS]:
             grid.add_row(
@@ -59,7 +61,7 @@ def print_queue(out: "Console", report: Json, now: datetime | None = None) -> No
         print_table(out, grid)
         if len(members) > MOST_MEMBERS:
             out.print(f"and {len(members) - MOST_MEMBERS} more (--json lists all)", style="dim")
-    for line in _tests(report, moment):
+    for line in (*_beside(report), *_tests(report, moment)):
         out.print(line, soft_wrap=True)
     for first, second in report["conflicts"][:_LISTED]:
         out.print(f"{safe(first['name'])} conflicts with {safe(second['name'])}", style="dim", soft_wrap=True)
@@ -67,10 +69,28 @@ def print_queue(out: "Console", report: Json, now: datetime | None = None) -> No
         print_commands(out, [(safe(report["next_action"]["command"]), "lets it go on")])
 
 
+def _lander(report: Json) -> str:
+    """Return the run whose process lands what is on board."""
+    return f"run {safe(short(report['run_name']))} ({report['run_id']})"
+
+
 def _others(report: Json) -> str:
     others = report["not_on_board"]
     at = "" if report["alive"] or not report["runs"] else "; no process is at work"
     return (f", {count(others, 'other')} not on board yet" if others else "") + at
+
+
+def _beside(report: Json) -> Iterator[str]:
+    """Yield a line for each workstream and each run that waits beside those on board."""
+    for kept in report["kept_waiting"][:_LISTED]:
+        yield f"{safe(kept['name'])} {safe(kept['why'])}"
+    if (more := len(report["kept_waiting"]) - _LISTED) > 0:
+        yield f"and {more} more that are not proved alike (--json lists all)"
+    in_line = [run for run in report["runs"] if run["line"] is not None]
+    for run in in_line[:_LISTED]:
+        yield f"run {safe(short(run['name']))} {safe(run['line']['why'])}"
+    if (more := len(in_line) - _LISTED) > 0:
+        yield f"and {more} more runs behind them"
 
 
 def order_lines(report: Json) -> Iterator[str]:
@@ -123,7 +143,7 @@ def band(expected: Json | None) -> str:
 
 
 def place_line(report: Json, run_id: str, *, is_timed: bool = True) -> str:
-    """Return the line about the first workstream of a run on board; empty without one.
+    """Return the line about the first workstream of a run on board, or beside it; empty without one.
 
     Args:
         report: The queue.
@@ -141,8 +161,13 @@ def place_line(report: Json, run_id: str, *, is_timed: bool = True) -> str:
         first = mine[0]
         total = len(report["on_board"])
         told.append(f"{safe(short(first['name']))} is at place {first['place']} of {total}, {first['state']}")
+        if report["run_id"] not in {None, run_id}:
+            told.append(f"landed by the process of {_lander(report)}")
         if why := why_text(first, report):
             told.append(safe(why))
         if is_timed and (expected := band(first["expected_seconds"])):
             told.append(f"lands in {expected}")
+    kept = next((each for each in report["kept_waiting"] if each["run_id"] == run_id), None)
+    if kept is not None:
+        told.append(f"{safe(short(kept['name']))} {safe(kept['why'])}")
     return ", ".join(told)

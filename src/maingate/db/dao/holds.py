@@ -65,7 +65,14 @@ def publish(connection: Connection, run_id: str, changes: Mapping[str, Hold | No
 
 def of_run(connection: Connection, run_id: str) -> dict[str, Hold]:
     """Read the published holds of a run, by entity."""
-    return {
-        row.entity_id: Hold(code=row.code, about=row.about, since=row.since, ends_by=row.ends_by)
-        for row in _ROWS.select(connection, "WHERE run_id = ?", (run_id,))
-    }
+    return {row.entity_id: _hold(row) for row in _ROWS.select(connection, "WHERE run_id = ?", (run_id,))}
+
+
+def of_entity(connection: Connection, entity_id: str) -> Hold | None:
+    """Read the published hold of an entity; None without one."""
+    row = _ROWS.one(connection, "entity_id", entity_id)
+    return None if row is None else _hold(row)
+
+
+def _hold(row: HoldRow) -> Hold:
+    return Hold(code=row.code, about=row.about, since=row.since, ends_by=row.ends_by)

@@ -106,6 +106,18 @@ def has_ended(connection: Connection, run_id: str) -> bool:
     return ROWS.count(connection, "WHERE id = ? AND completed_at IS NOT NULL", (run_id,)) > 0
 
 
+def name_and_state(connection: Connection, run_id: str) -> tuple[str, RunState]:
+    """Read the name and the state of a run, without its plan.
+
+    Raises:
+        UnknownEntityError: There is no such run.
+    """
+    found = row_of(connection, "SELECT name, state FROM runs WHERE id = ?", (run_id,))
+    if found is None:
+        raise UnknownEntityError(run_id)
+    return str(found[0]), RunState(found[1])
+
+
 def target_of(connection: Connection, run_id: str) -> tuple[str, str]:
     """Read the id of a run's repository and the ref of its target, without the run's plan.
 

@@ -5,7 +5,6 @@ docs/COMMANDS.md describes each kind and the rule that ends it. A matter that en
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.db.dao.breakers import BreakerRow
@@ -65,7 +64,7 @@ def items_of(rows: InboxRows) -> list[InboxItem]:
         *map(_behind, rows.behind),
         *map(_red_base, rows.red_bases),
         *(_open(breaker) for breaker in rows.breakers if breaker.state is BreakerState.OPEN),
-        *(_stuck(about, stuck, rows.now) for about, stuck in rows.stuck),
+        *(_stuck(about, stuck, rows) for about, stuck in rows.stuck),
         *map(_unapproved, rows.unapproved),
         *(_alert(one) for one in rows.alerts if one.rule.name not in _TOLD),
         *map(_webhook, rows.webhooks),
@@ -232,13 +231,15 @@ def _open(breaker: BreakerRow) -> InboxItem:
     )
 
 
-def _stuck(about: About, stuck: "Stuck", now: datetime) -> InboxItem:
-    silent = now - stuck.since
+def _stuck(about: About, stuck: "Stuck", rows: InboxRows) -> InboxItem:
+    silent = rows.now - stuck.since
+    waits_for = rows.handed_over.get(about.id)
     return InboxItem(
         code=InboxCode.STUCK,
         about=about,
         why=f"{about.kind} {short(about.name)} has made no progress for {_minutes(silent.total_seconds())}; "
-        f"the limit is {_minutes(stuck.threshold.total_seconds())}",
+        f"the limit is {_minutes(stuck.threshold.total_seconds())}"
+        + ("" if waits_for is None else f"; it waits for {waits_for}"),
         since=stuck.since,
         command=f'maingate cancel {about.id} --reason "stuck"',
         severity=Severity.CRITICAL if silent > 2 * stuck.threshold else Severity.WARNING,

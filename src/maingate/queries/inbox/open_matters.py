@@ -5,7 +5,7 @@ not ended, refused patches for which nothing else stands (at most
 `maingate.db.dao.overviews.refused_patches.NEWEST`), and the newest run on each target.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,7 +31,9 @@ from maingate.landing.checkouts.behind import behind
 from maingate.monitoring.alerts import FAILING_LONG, firing
 from maingate.queries.inbox.items import items_of, newest_attempts
 from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
-from maingate.queries.waits.run_rows import is_served
+from maingate.queries.waits.handed_over import handed_over
+from maingate.queries.waits.server_line import is_served
+from maingate.queries.waits.target_rows import read_target
 from maingate.repository_context import RepositoryContext
 from maingate.settings.files import FILE_NAME
 from maingate.state.queue_control import in_force
@@ -52,6 +54,7 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
         unfinished = [run for run in runs.unfinished(conn) if context.is_own(run)]
         alive = {run.id: run for run in unfinished if context.is_at_work(conn, run)}
         quarantined = refused_patches.quarantined(conn, context.identity.id)
+        stuck = [each for run in alive.values() for each in _stuck(conn, context, run, now)]
         rows = InboxRows(
             now=now,
             runs=[_open_run(conn, context, run, is_alive=run.id in alive) for run in unfinished],
@@ -63,7 +66,8 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
             tried_again=_tried_again(conn, quarantined),
             red_bases=list(_red_bases(conn, context)),
             breakers=breakers.all_of(conn),
-            stuck=[each for run in alive.values() for each in _stuck(conn, context, run, now)],
+            stuck=stuck,
+            handed_over=_handed_over(conn, alive, [about for about, _ in stuck], now),
             behind=behind(context.repository),
             alerts=firing(conn),
             webhooks=_failing_webhooks(conn, context, now),
@@ -168,6 +172,23 @@ def _stuck(
     rows = [*silent, *{row.id: row for row in (*running, *parts)}.values(), *ledger]
     for entity_id, stuck in overdue(rows, patience, now=now).items():
         yield _part(run, stuck.machine, entity_id, names[entity_id]), stuck
+
+
+def _handed_over(
+    conn: Connection, alive: Mapping[str, RunRow], stuck: Sequence[About], now: datetime
+) -> dict[str, str]:
+    """Return what stuck workstreams wait for whose runs have handed them to another process."""
+    by_run: dict[str, list[str]] = {}
+    for about in stuck:
+        if about.kind == "workstream" and about.run_id is not None:
+            by_run.setdefault(about.run_id, []).append(about.id)
+    found: dict[str, str] = {}
+    for run_id, ids in by_run.items():
+        target = read_target(conn, alive[run_id], now)
+        for row in workstreams.get_many(conn, target.items.keys() & ids).values():
+            if (why := handed_over(row, alive[run_id], target)) is not None:
+                found[row.id] = why.what
+    return found
 
 
 def _part(run: RunRow, kind: str, entity_id: str, name: str) -> About:

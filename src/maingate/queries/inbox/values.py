@@ -1,7 +1,7 @@
 """The inbox as values: its items, and the rows from which they are made. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -189,6 +189,7 @@ class InboxRows:
         red_bases: The red bases.
         breakers: The circuit breakers.
         stuck: The stuck tasks and workstreams with their subjects.
+        handed_over: For stuck workstreams that another run's process has, the thing that each waits for.
         behind: The checkouts that have not followed their branch.
         alerts: The alerts that fire.
         webhooks: The receivers of webhooks that have failed for long.
@@ -204,6 +205,7 @@ class InboxRows:
     red_bases: Sequence[RedBase] = ()
     breakers: Sequence[BreakerRow] = ()
     stuck: "Sequence[tuple[About, Stuck]]" = ()
+    handed_over: Mapping[str, str] = field(default_factory=dict)
     behind: Sequence[Behind] = ()
     alerts: "Sequence[FiringAlert]" = ()
     webhooks: Sequence[WebhookRow] = ()

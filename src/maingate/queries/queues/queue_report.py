@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from maingate.db.dao import leases, queue_controls, queue_views, runs, workstreams
+from maingate.db.dao import queue_controls, runs, workstreams
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
 from maingate.events import iso_millis
 from maingate.git.targets import resolve_target, short_name
-from maingate.ids import HolderKind, LeaseHolder
-from maingate.landing.lease import is_held, key_of
-from maingate.queries.waits.run_rows import has_ended, is_served
+from maingate.landing.lease import key_of
+from maingate.queries.waits.handed_over import to_let_go
+from maingate.queries.waits.run_rows import has_ended
+from maingate.queries.waits.server_line import NamedRun, ServerLine, server_lines
+from maingate.queries.waits.target_rows import read_holder
 from maingate.repository_context import RepositoryContext
+from maingate.state.landing_terms import TermsDifference
 from maingate.state.queue_control import ENDED_BY_PERSON, OrderInForce, QueueControl, QueueOrder, in_force
 from maingate.state.workstream import WorkstreamState
 
@@ -39,9 +42,9 @@ class _Rows:
     controls: Sequence[QueueControl]
     view: Mapping[str, Any] | None
     at: datetime
-    writer: str | None
+    writer: NamedRun | None
     at_work: Collection[str]
-    has_server: bool
+    lines: Mapping[str, ServerLine]
 
     @property
     def orders(self) -> Sequence[OrderInForce]:
@@ -92,11 +95,13 @@ def queue_report(context: RepositoryContext, ref: str) -> Json:
     return {
         "target": {"ref": ref, "name": short_name(ref)},
         "alive": rows.view is not None or bool(rows.at_work),
-        "run_id": rows.writer,
+        "run_id": None if rows.writer is None else rows.writer.id,
+        "run_name": None if rows.writer is None else rows.writer.name,
         "at": iso_millis(rows.at),
-        "runs": [{"id": run.id, "name": run.name} for run in rows.unfinished],
+        "runs": [_run_json(run, rows) for run in rows.unfinished],
         "orders": [order_json(each, rows.now) for each in rows.controls],
         "on_board": on_board,
+        "kept_waiting": [_kept_json(each, rows) for each in view.get("kept_waiting", ())],
         "tests": [_test_json(test, names) for test in view["tests"]],
         "blocked_by": view["blocker"],
         "conflicts": [[_named(one, names) for one in pair] for pair in view["conflicts"]],
@@ -108,9 +113,8 @@ def queue_report(context: RepositoryContext, ref: str) -> Json:
 def _read(context: RepositoryContext, conn: Connection, ref: str) -> _Rows:
     now, key = context.clock.now(), key_of(context.identity.id, ref)
     unfinished = [run for run in runs.unfinished(conn) if context.is_own(run) and run.target_ref == ref]
-    lease, view = leases.of_key(conn, key), queue_views.of_target(conn, key)
-    holder = lease.holder.id if lease is not None and is_held(lease, now) else None
-    is_live = view is not None and view.run_id == holder
+    holder = read_holder(conn, key, now)
+    lands = holder if holder is not None and holder.run is not None else None  # other work lands nothing
     return _Rows(
         ref=ref,
         now=now,
@@ -122,17 +126,12 @@ def _read(context: RepositoryContext, conn: Connection, ref: str) -> _Rows:
             if not has_ended(stream)
         ],
         controls=queue_controls.of_target(conn, key),
-        view=view.view if view is not None and is_live else (_NOTHING if _is_run(holder) else None),
-        at=view.at if view is not None and is_live else now,
-        writer=holder if _is_run(holder) else None,
+        view=None if lands is None else lands.view or _NOTHING,
+        at=now if lands is None else lands.at or now,
+        writer=None if lands is None else lands.run,
         at_work={run.id for run in unfinished if context.is_at_work(conn, run)},
-        has_server=any(is_served(context, conn, run) for run in unfinished[:1]),
+        lines=server_lines(context, conn, unfinished),
     )
-
-
-def _is_run(holder: str | None) -> bool:
-    """Return whether a run holds the target; a rollback or a search for a culprit lands nothing."""
-    return holder is not None and LeaseHolder(holder).kind is HolderKind.RUN
 
 
 def _from_rows(rows: _Rows) -> Mapping[str, Any]:
@@ -143,6 +142,26 @@ def _from_rows(rows: _Rows) -> Mapping[str, Any]:
         if stream.state is WorkstreamState.VALIDATING
     ]
     return {**_NOTHING, "members": members}
+
+
+def _run_json(run: RunRow, rows: _Rows) -> Json:
+    """Return a run that has not ended; of one that a server is to take up, its place in the line."""
+    line = rows.lines.get(run.id)
+    return {
+        "id": run.id,
+        "name": run.name,
+        "alive": run.id in rows.at_work,
+        "line": None
+        if line is None
+        else {"place": line.place, "limit": line.limit, "why": f"waits for {line.waits_for}"},
+    }
+
+
+def _kept_json(kept: Mapping[str, Any], rows: _Rows) -> Json:
+    """Return a workstream that waits until its own process has the target, and why."""
+    differences = [TermsDifference.from_json(one) for one in kept["differences"]]
+    why = "" if rows.writer is None else to_let_go(rows.writer, short_name(rows.ref), differences)
+    return {**kept, "why": f"waits for {why}"}
 
 
 def _member_json(place: int, member: Mapping[str, Any], view: Mapping[str, Any], rows: _Rows) -> Json:
@@ -216,7 +235,7 @@ def _next_action(rows: _Rows, *, is_empty: bool) -> Json:
     if any(order.control.kind in ENDED_BY_PERSON for order in rows.orders):
         return _step("resume", rows.ref, f"maingate queue resume {name}")
     left = [run.id for run in rows.unfinished if run.id not in rows.at_work]
-    if left and rows.view is None and not rows.has_server:
+    if left and rows.view is None and not rows.lines:
         return _step("resume", left[0], f"maingate resume {left[0]}")
     if rows.unfinished and not (is_empty and not rows.workstreams):
         return _step("wait", rows.ref, f"maingate queue {name} --watch")

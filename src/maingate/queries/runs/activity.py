@@ -6,7 +6,7 @@ is waited for, so that the result is small for runs of any size.
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from maingate.queries.queues.queue_report import queue_report
 from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.explanation import Explanation
 from maingate.queries.waits.run_rows import RunRows, read_rows
+from maingate.queries.waits.server_line import server_line
 from maingate.queries.workforce.workers import Viewpoint, workforce
 from maingate.repository_context import RepositoryContext
 
@@ -94,6 +95,7 @@ def surroundings(context: RepositoryContext, run_id: RunId) -> Surroundings:
     with context.database.read() as conn:
         run = runs.get(conn, run_id)
         rows = read_rows(conn, run, now=context.clock.now())
+        rows = replace(rows, line=server_line(context, conn, run))
         waits = why_waiting(rows, is_alive=context.is_at_work(conn, run))
         jobs = list(_jobs(conn, run, seen))
     return Surroundings(

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from maingate.state.holds import HoldCode
+
 Json = Mapping[str, Any]
 
 _FAULTS: Final = {
@@ -16,6 +18,8 @@ LEADING: Final = frozenset({"run_id", "state", "alive", "waiting", "target", "wo
 """The fields of a report that lead to the next step."""
 
 _UNDER_WAY: Final = frozenset({"pending", "running"})
+_OF_OTHERS: Final = frozenset({HoldCode.HANDED_OVER, HoldCode.TARGET})
+"""The waits of workstreams that another run's process lands, or lets land."""
 
 
 def next_action(report: Json) -> dict[str, Any]:
@@ -46,10 +50,20 @@ def _of_process(report: Json) -> Iterator[dict[str, Any]]:
         return
     run = report["run_id"]
     is_queued = (report.get("waiting") or {}).get("code") == "server"
-    if report.get("alive") or is_queued:
+    branch = report["target"]["ref"].removeprefix("refs/heads/")
+    if report.get("alive") and (other := _landed_by(report)) is not None:
+        yield _step("wait", other, f"maingate queue {branch} --watch")
+    elif report.get("alive") or is_queued:
         yield _step("wait", run, f"maingate status --watch {run}")
     else:
         yield _step("resume", run, f"maingate resume {run}")
+
+
+def _landed_by(report: Json) -> str | None:
+    """Return the run that all unfinished workstreams of a run wait for, since its process has the target."""
+    waits = [stream["waiting"] for stream in report["workstreams"] if stream.get("waiting") is not None]
+    others = {wait["about"].get("run") if wait["code"] in _OF_OTHERS else None for wait in waits}
+    return others.pop() if len(others) == 1 else None
 
 
 def _of_refusals(report: Json) -> Iterator[dict[str, Any]]:

@@ -19,8 +19,8 @@ from maingate.ids import RunId
 from maingate.landing.checkouts.behind import behind
 from maingate.queries.runs import report_parts
 from maingate.queries.runs.next_action import LEADING, next_action
-from maingate.queries.waits import run_rows
 from maingate.queries.waits.run_rows import RunRows, has_ended, read_rows
+from maingate.queries.waits.server_line import ServerLine, server_line
 from maingate.repository_context import RepositoryContext
 from maingate.state.tool_run import MICROS
 
@@ -60,7 +60,7 @@ def report(context: RepositoryContext, run_id: RunId | None = None, fields: Coll
             now=context.clock.now(),
             is_alive=context.is_at_work(conn, run),
             patience=None if has_ended(run) else _patience(context),
-            is_served=run_rows.is_served(context, conn, run),
+            line=server_line(context, conn, run),
         ).fields(wanted)
     if "target" in told:
         told["target"]["behind"] = behind_json(context, run.target_ref)
@@ -111,7 +111,7 @@ class RunReporter:
         is_alive: Whether a living process is at work on it.
         patience: How long what is under way may stay as it is; without it, or without ``now``, nothing
             is called stuck.
-        is_served: Whether a living server is to give the run a process.
+        line: Its place in the line of the living server that is to give it a process; None without one.
     """
 
     def __init__(
@@ -124,12 +124,12 @@ class RunReporter:
         now: datetime | None = None,
         is_alive: bool = True,
         patience: "StuckLimits | None" = None,
-        is_served: bool = False,
+        line: ServerLine | None = None,
     ) -> None:
         self._conn, self._run = conn, run
         self._repository, self._tree_of, self._now = repository or run.repository, tree_of, now
         self._is_alive, self._is_over = is_alive, has_ended(run)
-        self._patience, self._is_served = patience, is_served
+        self._patience, self._line = patience, line
 
     def fields(self, wanted: Collection[str] = ()) -> Json:
         """Return the wanted fields; all if there are none, or if one is unknown."""
@@ -191,7 +191,7 @@ class RunReporter:
 
     @cached_property
     def _rows(self) -> RunRows:
-        return replace(read_rows(self._conn, self._run, now=self._now), is_served=self._is_served)
+        return replace(read_rows(self._conn, self._run, now=self._now), line=self._line)
 
     @cached_property
     def _waits(self) -> dict[str, Json]:

@@ -20,7 +20,8 @@ from maingate.db.sql.connection import Connection
 from maingate.ids import RunId
 from maingate.queries.runs import report_parts
 from maingate.queries.waits.explain import why_waiting
-from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
+from maingate.queries.waits.run_rows import has_ended, read_unfinished
+from maingate.queries.waits.server_line import server_line
 from maingate.repository_context import RepositoryContext
 from maingate.state.operator_rules import TaskFacts, WorkstreamFacts, suitable
 from maingate.state.patch_ledger import PatchState
@@ -186,7 +187,7 @@ def _waits(
     if has_ended(run):
         return {}
     rows = read_unfinished(conn, run, workstream_ids, now=context.clock.now())
-    rows = replace(rows, is_served=is_served(context, conn, run))
+    rows = replace(rows, line=server_line(context, conn, run))
     waiting = [run, *(stream for stream in rows.workstreams if not has_ended(stream)), *rows.tasks]
     explained = why_waiting(rows, is_alive=context.is_at_work(conn, run), among=waiting)
     return {row.id: _Wait(row=row, why=explained[row.id].as_json()) for row in waiting}

@@ -21,7 +21,8 @@ from maingate.events import Event, iso_millis
 from maingate.ids import RunId
 from maingate.queries.limited_list import EVERY
 from maingate.queries.waits.explain import why_waiting
-from maingate.queries.waits.run_rows import has_ended, is_served, read_unfinished
+from maingate.queries.waits.run_rows import has_ended, read_unfinished
+from maingate.queries.waits.server_line import server_line
 from maingate.repository_context import RepositoryContext
 from maingate.state.task import TASK, TaskState
 from maingate.wording import listed
@@ -254,7 +255,7 @@ def _present_waits(
         return {}
     streams = {task.workstream_id for task in shown if task.id in unfinished}
     rows = read_unfinished(conn, run, streams, now=context.clock.now())
-    rows = replace(rows, is_served=is_served(context, conn, run))
+    rows = replace(rows, line=server_line(context, conn, run))
     waiting = [task for task in rows.tasks if task.id in unfinished]
     explained = why_waiting(rows, is_alive=context.is_at_work(conn, run), among=waiting)
     return {id_: f"for {why.what}; until {why.until}" for id_, why in explained.items()}

@@ -20,8 +20,9 @@ from maingate.errors import UsageError
 from maingate.ids import ENTITY_OF_PREFIX, RunId
 from maingate.queries.waits.explanation import Explanation, waits
 from maingate.queries.waits.not_running import Standstill
-from maingate.queries.waits.run_rows import RunRows, has_ended, is_served, read_unfinished
+from maingate.queries.waits.run_rows import RunRows, has_ended, read_unfinished
 from maingate.queries.waits.sentences import Explainer
+from maingate.queries.waits.server_line import server_line
 from maingate.reasons import Reason
 from maingate.repository_context import RepositoryContext
 from maingate.state.holds import HoldCode
@@ -105,7 +106,7 @@ def why_waiting(
 def _of_unfinished(context: RepositoryContext, conn: Connection, row: EntityRow, run: RunRow) -> Explanation:
     streams = {row.id, row.context.workstream_id or ""} if row is not run else None
     rows = read_unfinished(conn, run, streams, now=context.clock.now())
-    rows = replace(rows, is_served=is_served(context, conn, run))
+    rows = replace(rows, line=server_line(context, conn, run))
     return Explainer(rows).explain(row) if context.is_at_work(conn, run) else _abandoned(row, rows)
 
 
@@ -147,10 +148,8 @@ def _command_after_end(row: EntityRow) -> str | None:
 
 def _abandoned(row: EntityRow, rows: RunRows) -> Explanation:
     resume = Standstill(run_id=rows.run.id, is_overspent=rows.is_overspent).command
-    if rows.is_served:
-        return waits(
-            row, HoldCode.SERVER, "the server to take the run up", "it is the run's turn on its target"
-        )
+    if (line := rows.line) is not None:
+        return waits(row, HoldCode.SERVER, line.waits_for, line.until, kind=line.kind, about=line.about)
     if rows.is_overspent:
         return waits(row, HoldCode.BUDGET, "a larger budget", f"`{resume}`", command=resume)
     what = "a process: its own has exited"

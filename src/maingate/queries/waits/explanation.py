@@ -59,6 +59,7 @@ class Explanation:
             "until": self.until,
             "moving": self.is_moving,
             "kind": self.kind or self.what,
+            "about": dict(self.about),
         }
 
 

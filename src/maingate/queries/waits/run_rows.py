@@ -12,14 +12,14 @@ from datetime import datetime
 from maingate.db.dao import gates, holds, intents, patches, queue_controls, tasks, tool_runs, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
-from maingate.db.dao.history import stops
 from maingate.db.dao.patches import PatchRow, present
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
-from maingate.landing.lease import key_of, server_of
-from maingate.repository_context import RepositoryContext
+from maingate.landing.lease import key_of
+from maingate.queries.waits.server_line import ServerLine
+from maingate.queries.waits.target_rows import TargetRows, read_target
 from maingate.state.gate import GateState
 from maingate.state.holds import Hold, HoldCode
 from maingate.state.machines import MACHINES
@@ -42,9 +42,10 @@ class RunRows:
         landing: The workstreams whose landing was begun and is not settled: their intents are pending.
         needs: For each workstream and each task, those of its kind that it needs.
         holds: The holds that the run's process published, by entity.
-        is_served: Whether a living server is to give the run a process.
+        line: Its place in the line of the living server that is to give it a process; None without one.
         spent: The cost of its tools in micro-dollars; None where no tool reports any.
         orders: The orders about the queue of its target that are in force.
+        target: The workstreams that the run has handed over, and the process that holds its target.
     """
 
     run: RunRow
@@ -55,9 +56,10 @@ class RunRows:
     landing: Collection[str] = ()
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
-    is_served: bool = False
+    line: ServerLine | None = None
     spent: int | None = None
     orders: Sequence[OrderInForce] = ()
+    target: TargetRows = field(default_factory=TargetRows)
 
     def open_ones(self) -> Iterator[EntityRow]:
         """Yield every entity that has not ended; a patch that landed has, though it may be rolled back."""
@@ -79,7 +81,7 @@ class RunRows:
 def read_rows(conn: Connection, run: RunRow, *, now: datetime | None) -> RunRows:
     """Read all rows of a run, and of one that has not ended what its entities wait for.
 
-    Orders about its queue are in force or not at a moment; without one, none is read.
+    Orders are in force, and processes alive, at a moment; without one, nothing about its target is read.
     """
     rows = RunRows(
         run=run,
@@ -97,6 +99,7 @@ def read_rows(conn: Connection, run: RunRow, *, now: datetime | None) -> RunRows
         needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
         holds=holds.of_run(conn, run.id),
         orders=_orders(conn, run, now),
+        target=TargetRows() if now is None else read_target(conn, run, now),
     )
 
 
@@ -135,15 +138,8 @@ def read_unfinished(
         },
         holds=holds.of_run(conn, run.id),
         orders=_orders(conn, run, now),
+        target=read_target(conn, run, now),
     )
-
-
-def is_served(context: RepositoryContext, conn: Connection, run: RunRow) -> bool:
-    """Return whether a living server is to give a run a process: not one that stopped until it is resumed."""
-    if has_ended(run) or not context.is_own(run):
-        return False
-    is_there = server_of(conn, context.identity.id, context.clock.now()) is not None
-    return is_there and stops.newest(conn, run.id) is None
 
 
 def has_ended(row: EntityRow) -> bool:

@@ -27,6 +27,7 @@ from maingate.queries.waits.explanation import (
     ordered,
     waits,
 )
+from maingate.queries.waits.handed_over import handed_over, on_board
 from maingate.queries.waits.queue_orders import order_about
 from maingate.queries.waits.run_rows import RowsUnderWay, RunRows, has_ended
 from maingate.state.gate import GateState
@@ -86,8 +87,8 @@ class Explainer:
         return waits(run, HoldCode.PARTS, what, "the last of them ends", is_moving=True)
 
     def _workstream(self, stream: WorkstreamRow) -> Explanation:
-        if (order := order_about(stream, self._standing)) is not None:
-            return ordered(stream, order, self._rows.run)
+        if (kept := self._of_the_target(stream)) is not None:
+            return kept
         match stream.state:
             case WorkstreamState.BLOCKED:
                 return self._needing(stream, self._standing.streams, "workstream")
@@ -98,6 +99,12 @@ class Explainer:
             case WorkstreamState.VALIDATING:
                 return self._landing(stream)
         return next_step(stream, "the run to check its needs", is_moving=False)
+
+    def _of_the_target(self, stream: WorkstreamRow) -> Explanation | None:
+        """Return that a workstream waits for a person who stopped its queue, or for another run's process."""
+        if (order := order_about(stream, self._standing)) is not None:
+            return ordered(stream, order, self._rows.run)
+        return handed_over(stream, self._rows.run, self._rows.target)
 
     def _beginning(self, stream: WorkstreamRow) -> Explanation:
         """Return the hold of all tasks that could begin; a worker when one of them has none."""
@@ -244,10 +251,13 @@ class Explainer:
         )
 
     def _judged(self, patch: PatchRow) -> Explanation:
-        """Name the gates on its tree, or else those on its base."""
+        """Name the gates on its tree, on its base, or on the merged result of its workstream."""
         if found := self._standing.gates_on(patch):
             return gated(patch, found, "gates")
-        return waits(patch, HoldCode.WORKER, "a free worker for its gates", "a worker is free")
+        if patch.workstream_id in self._rows.target.items:
+            return self._workstream(self._standing.streams[patch.workstream_id])
+        boarded = on_board(patch, self._rows.run, self._rows.target)
+        return boarded or waits(patch, HoldCode.WORKER, "a free worker for its gates", "a worker is free")
 
     def _behind(self, patch: PatchRow) -> Explanation:
         """Name the front of the lane, which an accepted patch waits behind."""

@@ -13,9 +13,10 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.ids import RunId
-from maingate.landing.lease import LEASE_TIME, other_work_on
+from maingate.landing.lease import LEASE_TIME
 from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
 from maingate.plan.model import Plan
+from maingate.queries.waits.server_line import server_line
 from maingate.reasons import Reason
 from maingate.repository_context import RepositoryContext
 from maingate.services.handover.server_hold import living_server, server_named
@@ -228,25 +229,10 @@ class RunWatch:
         return RunStanding(code=StandingCode.LEFT, message=message)
 
     def _waiting(self, conn: Connection, run: RunRow, server: Lease) -> RunStanding:
-        branch = run.target_ref.removeprefix("refs/heads/")
-        lease = other_work_on(conn, run, self._context.clock.now())
-        if lease is not None:
-            message = f"waiting for its turn on {branch}, where {lease.holder} is at work"
-            return RunStanding(code=StandingCode.BLOCKED, message=message)
-        limit = self._context.settings.server.runs_per_target
-        if self._at_work_beside(conn, run) < limit:
-            return RunStanding(code=StandingCode.WAITING, message=self._wait_for(server))
-        message = f"waiting for its turn on {branch}: older runs are at work, `runs_per_target` is {limit}"
-        return RunStanding(code=StandingCode.BLOCKED, message=message)
-
-    def _at_work_beside(self, conn: Connection, run: RunRow) -> int:
-        """Count the other runs on the same target that a process is at work on."""
-        others = [
-            other
-            for other in runs.unfinished(conn)
-            if other.target_ref == run.target_ref and self._context.is_own(other) and other.id != run.id
-        ]
-        return sum(self._context.is_at_work(conn, other) for other in others)
+        line = server_line(self._context, conn, run)
+        if line is not None and line.is_blocked:
+            return RunStanding(code=StandingCode.BLOCKED, message=f"waiting for {line.waits_for}")
+        return RunStanding(code=StandingCode.WAITING, message=self._wait_for(server))
 
     def _wait_for(self, server: Lease) -> str:
         """Return the sentence about a server that is to take a run up."""
