@@ -68,13 +68,17 @@ class QueueControl:
     seconds: int | None = None
     on_board: tuple[str, ...] | None = None
 
+    def is_over(self, now: datetime) -> bool:
+        """Return whether its end has come: a freeze, alone, has one that no person has to give."""
+        return self.until is not None and self.until <= now
+
     def window(self, now: datetime) -> tuple[datetime, datetime | None] | None:
         """Return since when it is in force at a moment, and until when; None if it is not."""
         if self.kind is QueueOrder.SCHEDULE:
             length = timedelta(seconds=self.seconds or 0)
             began = last_time(self.cron or "", ZoneInfo(self.zone or "UTC"), now, within=length)
             return None if began is None or began + length <= now else (began, began + length)
-        return None if self.until is not None and self.until <= now else (self.since, self.until)
+        return None if self.is_over(now) else (self.since, self.until)
 
 
 @dataclass(frozen=True, kw_only=True)

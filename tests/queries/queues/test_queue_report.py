@@ -13,7 +13,7 @@ from maingate.db.dao import leases, queue_controls, queue_views, runs, workstrea
 from maingate.db.dao.queue_views import QueueViewRow
 from maingate.ids import LeaseHolder
 from maingate.landing.lease import LEASE_TIME, hold_run, key_of
-from maingate.queries.queues.queue_report import places, queue_report, queue_target
+from maingate.queries.queues.queue_report import places, queue_report, queue_target, queues_in_use
 from maingate.state.queue_control import QueueControl, QueueOrder
 from maingate.state.workstream import WorkstreamState
 from maingate.system.process_table import started
@@ -164,6 +164,18 @@ def test_a_schedule_is_shown_outside_of_its_windows_too(stage: Stage) -> None:
     [order] = stage.report()["orders"]
     assert (order["in_force"], order["since"], order["until"]) == (False, None, None)
     assert (order["cron"], order["zone"], order["for_seconds"]) == (line, "Europe/Berlin", 3600)
+
+
+def test_a_freeze_whose_end_has_come_is_no_order_any_more(stage: Stage) -> None:
+    """It is on record until the queue is resumed, and holds nothing; one that goes on is shown."""
+    stage.order(QueueOrder.FREEZE, until=stage.now + timedelta(hours=1))
+    assert [each["order"] for each in stage.report()["orders"]] == ["freeze"]
+    with stage.maingate.database.write() as conn:
+        conn.exec_driver_sql("UPDATE runs SET target_ref = 'refs/heads/next'")
+    assert queues_in_use(stage.maingate.context) == [REF, "refs/heads/next"]
+    stage.order(QueueOrder.FREEZE, until=stage.now)
+    assert stage.report()["orders"] == []
+    assert queues_in_use(stage.maingate.context) == ["refs/heads/next"]
 
 
 def test_without_a_process_the_rows_say_what_waits(stage: Stage) -> None:

@@ -33,7 +33,7 @@ _NOTHING: Final[Mapping[str, Any]] = {"members": [], "tests": [], "blocker": Non
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """The rows about a target: its unfinished runs, and their workstreams that have not ended."""
+    """The rows about a target: its unfinished runs, their open workstreams, the orders that are not over."""
 
     ref: str
     now: datetime
@@ -75,7 +75,8 @@ def queues_in_use(context: RepositoryContext) -> list[str]:
     with context.database.read() as conn:
         used = {run.target_ref for run in runs.unfinished(conn) if context.is_own(run)}
         ordered = queue_controls.of_repository(conn, context.identity.id)
-    return sorted(used | {order.key.rpartition("#")[2] for order in ordered})
+    now = context.clock.now()
+    return sorted(used | {order.key.rpartition("#")[2] for order in ordered if not order.is_over(now)})
 
 
 def queue_report(context: RepositoryContext, ref: str) -> Json:
@@ -125,7 +126,7 @@ def _read(context: RepositoryContext, conn: Connection, ref: str) -> _Rows:
             for stream in workstreams.of_run(conn, run.id)
             if not has_ended(stream)
         ],
-        controls=queue_controls.of_target(conn, key),
+        controls=[each for each in queue_controls.of_target(conn, key) if not each.is_over(now)],
         view=None if lands is None else lands.view or _NOTHING,
         at=now if lands is None else lands.at or now,
         writer=None if lands is None else lands.run,
