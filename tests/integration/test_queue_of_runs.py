@@ -194,7 +194,7 @@ def test_runs_with_other_gates_do_not_land_together(world: World) -> None:
     wait_for_rows(world, 1)
     wait_until(lambda: waits(world, "b")["code"] == "target", "the look of the first run")
     told = waits(world, "b")
-    assert "to let main go, because the two are not proved alike: it has no gate other" in told["for"]
+    assert "to let main go, because the two are not proved alike: that run has no gate other" in told["for"]
     assert told["about"]["differences"] == [{"part": "missing_gate", "gate": "other"}]
     release(world)
     assert (first.ended(), second.ended()) == (0, 0)

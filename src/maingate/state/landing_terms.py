@@ -68,9 +68,9 @@ class TermsDifference:
                     "(variables, versions of programs, limits, `prepare`)"
                 )
             case TermsPart.MISSING_GATE:
-                return f"it has no gate {gate}"
+                return f"that run has no gate {gate}"
             case TermsPart.PROGRAM:
-                return "its version of Maingate is another"
+                return "the versions of Maingate differ"
         return f"`{self.part}` differs"
 
 

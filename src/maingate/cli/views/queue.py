@@ -161,10 +161,10 @@ def place_line(report: Json, run_id: str, *, is_timed: bool = True) -> str:
         first = mine[0]
         total = len(report["on_board"])
         told.append(f"{safe(short(first['name']))} is at place {first['place']} of {total}, {first['state']}")
-        if report["run_id"] not in {None, run_id}:
-            told.append(f"landed by the process of {_lander(report)}")
         if why := why_text(first, report):
             told.append(safe(why))
+        if report["run_id"] not in {None, run_id}:
+            told.append(f"landed by the process of {_lander(report)}")
         if is_timed and (expected := band(first["expected_seconds"])):
             told.append(f"lands in {expected}")
     kept = next((each for each in report["kept_waiting"] if each["run_id"] == run_id), None)
