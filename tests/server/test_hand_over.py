@@ -94,7 +94,7 @@ def test_a_run_that_waits_for_its_turn_says_so_and_ends_with_the_server(yard: Ya
         (waiting,) = hosted.site["repo"].queue.waiting()
         assert second.stdout.readline().startswith(f"run {waiting.id}: b")
         assert second.stdout.readline().startswith(
-            "waiting for its turn on main, at place 1 of the line: a is at work there"
+            "waiting for its turn on main, at place 1 of the line: a has its own"
         )
         hosted.host.drain()
         _, said = second.communicate()

@@ -10,10 +10,10 @@ from maingate.bootstrap import Maingate
 from maingate.cli.remote_runs import client_of
 from maingate.errors import UsageError
 from maingate.roles import Role
-from support.command_line import maingate
+from support.command_line import maingate, start_maingate
 from support.crashing import World, wait_until
 from support.landing import write_plan
-from support.serving import logged, serve
+from support.serving import logged, serve, waiting_for
 
 
 def test_a_plan_runs_on_a_server_from_elsewhere(world: World, tmp_path: Path) -> None:
@@ -49,6 +49,34 @@ def test_a_plan_runs_on_a_server_from_elsewhere(world: World, tmp_path: Path) ->
     unreachable = maingate("status", "--server", url, cwd=away, home=tmp_path)
     assert (unreachable.returncode, f"maingate: {url}: " in unreachable.stderr) == (4, True)
     assert world.repo.git("show", "main:b.txt") == "b"
+
+
+def test_a_run_that_waits_for_its_turn_says_so_from_elsewhere(world: World, tmp_path: Path) -> None:
+    """The place in the line of the server is told once, and the run goes on when its turn comes."""
+    settings = world.repo.path / ".git" / "maingate" / "maingate.toml"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text("[server]\nruns_per_target = 1\n")
+    go, streams = tmp_path / "go", {"w": {"tasks": {"t": {"patch": "p"}}}}
+    gates = {"unit": {"run": waiting_for(go)}}
+    patches = {"p": (world.plan.parent / "p").read_bytes()}
+    first = write_plan(tmp_path / "first", {"gates": gates, "name": "first", "workstreams": streams}, patches)
+    idle = {"w": {"tasks": {"t": {"noop": True}}}}
+    second = write_plan(tmp_path / "second", {"name": "second", "workstreams": idle}, {})
+    server = serve(world)
+    wait_until(lambda: logged(server, "listening"), "the server")
+    url = logged(server, "listening")[0]["url"]
+    at_work = start_maingate("run", str(first), "--server", url, cwd=tmp_path, home=tmp_path)
+    wait_until(lambda: Path(f"{go}.begun").exists(), "the gate")
+    waits = start_maingate("run", str(second), "--server", url, "--no-gate", cwd=tmp_path, home=tmp_path)
+    lines = [waits.stdout.readline(), waits.stdout.readline()]
+    assert lines[1] == (
+        "waiting for its turn on main, at place 1 of the line: first has its own, and "
+        "`runs_per_target` permits 1 at once\n"
+    ), lines
+    go.touch()
+    ends = [command.communicate() for command in (at_work, waits)]
+    assert (at_work.returncode, waits.returncode) == (0, 0), ends
+    assert "waiting for its turn" not in ends[1][0]
 
 
 @pytest.mark.parametrize(

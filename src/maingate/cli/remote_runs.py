@@ -11,6 +11,7 @@ import typer
 
 from maingate.errors import InterruptedRunError, UsageError
 from maingate.ids import RunId, new_id
+from maingate.state.holds import HoldCode
 from maingate.trace_ids import TRACEPARENT
 from maingate.wording import extra_adds, listed
 
@@ -30,6 +31,9 @@ LOOKED_AT: Final = 100
 
 LOOK_SECONDS: Final = 1.0
 """Seconds between two reports."""
+
+_TURNS: Final = frozenset({HoldCode.SERVER, HoldCode.TARGET})
+"""The waits for a turn."""
 
 Server = Annotated[
     str | None,
@@ -204,7 +208,7 @@ def _begun(beginning: str, ids: "Sequence[str]") -> str:
 
 def _followed(client: "Client", run_id: RunId, view: "RunWatcher") -> dict[str, Any]:
     """Show reports of a run until it has ended or stopped, and return the last one."""
-    seen = Reports(report_of(client, run_id))
+    seen, told = Reports(report_of(client, run_id)), ""
     view.started(seen)
     while True:
         report = seen.report
@@ -212,11 +216,25 @@ def _followed(client: "Client", run_id: RunId, view: "RunWatcher") -> dict[str, 
             return report
         time.sleep(LOOK_SECONDS)
         view.happened(seen.take(report_of(client, run_id)))
+        wait = turn_of(seen.report)
+        if wait and wait != told:
+            view.notice(f"waiting for {wait}")
+        told = wait
+
+
+def turn_of(report: "Mapping[str, Any]") -> str:
+    """Return the turn that a run waits for: its place in the server's line, or a target that another run has.
+
+    It is empty for a run that works, or is landed by another one.
+    """
+    waits = [report, *report["workstreams"]]
+    found = [each["waiting"]["for"] for each in waits if (each["waiting"] or {}).get("code") in _TURNS]
+    return str(found[0]) if found else ""
 
 
 def is_under_way(report: "Mapping[str, Any]") -> bool:
     """Return whether a process works on a run, or a server is to start one."""
-    is_queued = (report["waiting"] or {}).get("code") == "server"
+    is_queued = (report["waiting"] or {}).get("code") == HoldCode.SERVER
     return report["state"] in {"pending", "running"} and (report["alive"] or is_queued)
 
 

@@ -62,25 +62,23 @@ def test_runs_beyond_the_limit_have_places_in_the_line(maingate: Maingate) -> No
     assert [each and (each.place, each.is_blocked) for each in found[1:]] == [
         (1, True),
         (2, True),
-        (1, False),
+        (0, False),
     ]
     assert found[2] is not None
-    assert found[2].waits_for == (
-        f"its turn on main, at place 2 of the line: a, b are at work there, and {LIMIT}"
-    )
+    assert found[2].waits_for == (f"its turn on main, at place 2 of the line: a, b have theirs, and {LIMIT}")
     assert found[2].until == "the runs ahead of it have had their turn"
     assert found[3] is not None
     assert found[3].waits_for == "the server to take the run up"
 
 
 def test_one_that_the_server_is_about_to_start_has_no_run_ahead(maingate: Maingate) -> None:
-    """As many as may be at once are taken up at the next look."""
+    """As many as may be at once are taken up at the next look: they count as if they were at work."""
     add(maingate, "a", at_work=True)
     [second, third] = add(maingate, "b", "c")
     lines = [line(maingate, run) for run in (second, third)]
     assert [each is not None and each.is_blocked for each in lines] == [False, True]
     assert (waiting := line(maingate, third)) is not None
-    assert waiting.waits_for == (f"its turn on main, at place 2 of the line: a is at work there, and {LIMIT}")
+    assert waiting.waits_for == (f"its turn on main, at place 1 of the line: a, b have theirs, and {LIMIT}")
 
 
 def test_other_work_on_the_target_is_named(maingate: Maingate) -> None:
@@ -112,7 +110,7 @@ def test_all_faces_say_the_same(maingate: Maingate) -> None:
     [run] = add(maingate, "c")
     with maingate.database.write() as conn:
         workstreams.insert_many(conn, [make_workstream(run)], at=maingate.context.clock.now())
-    said = f"its turn on main, at place 1 of the line: a, b are at work there, and {LIMIT}"
+    said = f"its turn on main, at place 1 of the line: a, b have theirs, and {LIMIT}"
     told = standing(maingate.context, run.id)["waiting"]
     assert (told["code"], told["for"], told["until"]) == ("server", said, "one of these runs ends")
     assert (told["about"]["place"], told["about"]["limit"]) == (1, 2)

@@ -33,40 +33,35 @@ class ServerLine:
 
     Args:
         branch: The short name of its target.
-        place: Its place among the runs on the target that have no process yet, from 1.
+        place: Its place among the runs that wait for a turn, from 1; 0 if its turn has come.
         limit: How many runs on one target may have processes at once.
-        at_work: The runs on the target that have one, oldest first.
+        ahead: The runs on the target that have a process, or are about to.
         other_work: The other work that holds the target, such as a rollback, which runs wait for; else None.
     """
 
     branch: str
-    place: int = 1
+    place: int = 0
     limit: int = 1
-    at_work: Sequence[NamedRun] = ()
+    ahead: Sequence[NamedRun] = ()
     other_work: str | None = None
-
-    @property
-    def is_full(self) -> bool:
-        """Return whether runs that are at work, or ahead in the line, have all the places."""
-        return len(self.at_work) + self.place > self.limit
 
     @property
     def is_blocked(self) -> bool:
         """Return whether it is not its turn yet."""
-        return self.is_full or self.other_work is not None
+        return self.place > 0 or self.other_work is not None
 
     @property
     def waits_for(self) -> str:
         """The thing that the run waits for, to follow "waits for"."""
         if self.other_work is not None:
             return f"its turn on {short(self.branch)}, where {self.other_work} is at work"
-        if not self.is_full:
+        if not self.place:
             return "the server to take the run up"
-        names = listed([each.name for each in self.at_work])
-        at_work = f"{names} {'is' if len(self.at_work) == 1 else 'are'} at work there, and " if names else ""
+        names = listed([each.name for each in self.ahead])
+        has = "has its own" if len(self.ahead) == 1 else "have theirs"
         return (
-            f"its turn on {short(self.branch)}, at place {self.place} of the line: {at_work}"
-            f"`runs_per_target` permits {self.limit} at once"
+            f"its turn on {short(self.branch)}, at place {self.place} of the line: {names} {has}, "
+            f"and `runs_per_target` permits {self.limit} at once"
         )
 
     @property
@@ -74,7 +69,7 @@ class ServerLine:
         """The event that ends the wait."""
         if self.other_work is not None:
             return "that has ended"
-        if not self.is_full:
+        if not self.place:
             return "the server has started its process"
         return "one of these runs ends" if self.place == 1 else "the runs ahead of it have had their turn"
 
@@ -89,7 +84,7 @@ class ServerLine:
         return {
             "place": self.place,
             "limit": self.limit,
-            "runs": [each.id for each in self.at_work],
+            "runs": [each.id for each in self.ahead],
         }
 
 
@@ -131,13 +126,15 @@ def server_lines(
         return {}
     at_work = [run for run in own if context.is_at_work(conn, run)]
     waiting = [run for run in own if run not in at_work and stops.newest(conn, run.id) is None]
-    lease = other_work_on(conn, own[0], now)
+    limit, lease = context.settings.server.runs_per_target, other_work_on(conn, own[0], now)
+    free = max(0, limit - len(at_work))
+    ahead = [NamedRun(id=each.id, name=each.name) for each in (*at_work, *waiting[:free])]
     return {
         run.id: ServerLine(
             branch=short_name(run.target_ref),
-            place=place,
-            limit=context.settings.server.runs_per_target,
-            at_work=[NamedRun(id=each.id, name=each.name) for each in at_work],
+            place=max(0, place - free),
+            limit=limit,
+            ahead=ahead,
             other_work=None if lease is None else str(lease.holder),
         )
         for place, run in enumerate(waiting, 1)
