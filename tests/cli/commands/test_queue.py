@@ -233,6 +233,13 @@ def test_a_freeze_is_until_a_time_for_a_while_or_by_a_schedule(told: Told) -> No
     )
 
 
+def test_a_schedule_is_confirmed_with_its_length_in_hours(invoke: Invoke, place: Path) -> None:
+    """As it was given, and not as thousands of minutes."""
+    words = ("freeze", "main", "--cron", LINE, "--for", "62h", "--zone", "Europe/Berlin")
+    said = invoke("-C", str(place), "queue", *words).stdout
+    assert said.strip() == f"the queue of main is frozen at {LINE} (Europe/Berlin) for 62h00m each time"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -10,7 +10,7 @@ from maingate.cli.completion import record_words
 from maingate.cli.decision_options import By, Run, Why, operator_name
 from maingate.cli.output import console, print_json
 from maingate.cli.record_reading import AsJson
-from maingate.cli.text import local_time, safe
+from maingate.cli.text import duration, local_time, safe
 from maingate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def _end_of(control: "QueueControl") -> str:
         return f"is frozen until {_told(control.until)}"
     length = control.seconds or 0
     times = f"{safe(control.cron or '')} ({safe(control.zone or '')})"
-    return f"is frozen at {times} for {length // 60} min each time"
+    return f"is frozen at {times} for {duration(length)} each time"
 
 
 def _told(at: "datetime") -> str:
