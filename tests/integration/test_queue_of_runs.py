@@ -11,6 +11,7 @@ from maingate.db.audit.record_check import verify
 from maingate.ids import RunId
 from maingate.queries.queues.queue_report import queue_report
 from maingate.queries.waits.explain import standing
+from maingate.services.runs.run_watch import RunWatch
 from support.crashing import KILLED, Command, World, check_nothing_is_left, kill_all, landings, wait_until
 from support.examples import thorough
 
@@ -171,6 +172,8 @@ def test_one_that_is_handed_over_names_the_run_that_lands_it(world: World) -> No
     with world.open() as maingate:
         report = maingate.report(RunId(runs["b"]))
         queue = queue_report(maingate.context, "refs/heads/main")
+        watch = RunWatch(maingate.context, RunId(runs["b"]))
+        watch.look()
     [stream], [task] = report["workstreams"], report["tasks"]
     assert (stream["waiting"]["code"], task["waiting"]["code"]) == ("handed_over", "handed_over")
     assert f"({runs['a']}), whose process lands on main: at place 2 of 2" in stream["waiting"]["for"]
@@ -181,6 +184,7 @@ def test_one_that_is_handed_over_names_the_run_that_lands_it(world: World) -> No
     }
     assert [each["run_id"] for each in queue["on_board"]] == [runs["a"], runs["b"]]
     assert queue["run_id"] == runs["a"]
+    assert [each.note for each in watch.progress().workstreams] == ["handed to another run"]
     release(world)
     assert (first.ended(), second.ended()) == (0, 0)
     check(world, "ab")

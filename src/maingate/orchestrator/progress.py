@@ -6,7 +6,7 @@ listener never influences a run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from maingate.ids import RunId
 from maingate.reasons import Reason
@@ -15,6 +15,9 @@ from maingate.state.workstream import WorkstreamState
 
 Subject = Literal["run", "workstream", "task", "patch"]
 """The kinds of entities that news is about."""
+
+HANDED_OVER: Final = "handed to another run"
+"""The note on a workstream that waits in the queue of another run's process."""
 
 
 @dataclass(frozen=True, kw_only=True)

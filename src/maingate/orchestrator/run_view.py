@@ -6,7 +6,14 @@ from maingate.clock import Clock
 from maingate.ids import RunId
 from maingate.orchestrator.core.core import Core
 from maingate.orchestrator.core.snapshot import WorkstreamNode
-from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
+from maingate.orchestrator.progress import (
+    HANDED_OVER,
+    GateProgress,
+    News,
+    Progress,
+    Subject,
+    WorkstreamProgress,
+)
 from maingate.orchestrator.shared_progress import SharedProgress
 from maingate.state.steps.step import Step
 from maingate.state.workstream import WorkstreamState
@@ -96,6 +103,8 @@ class RunView:
         )
 
     def _note(self, workstream: WorkstreamNode) -> str:
+        if workstream.is_offered:
+            return HANDED_OVER
         if workstream.state is WorkstreamState.BLOCKED:
             return f"needs {', '.join(workstream.needs)}"
         is_kept = workstream.keeps_patches and workstream.is_applied

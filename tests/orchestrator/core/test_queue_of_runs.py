@@ -5,14 +5,15 @@ which core hears what next, when it looks at the record, when the process dies t
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maingate.clock import ManualClock
 from maingate.commits import Candidate, LandingIntent, Tip
 from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.core import Core
@@ -26,6 +27,7 @@ from maingate.orchestrator.core.events import (
     FoundLanding,
     OverrideRequested,
     QueueAnswered,
+    QueueOrdersRead,
     QueueRead,
     TargetLanded,
     TargetLetGo,
@@ -34,8 +36,11 @@ from maingate.orchestrator.core.events import (
     TargetTaken,
 )
 from maingate.orchestrator.core.queue_items import QueueAnswer, QueueItem, Recall, Removal, Taking
+from maingate.orchestrator.progress import HANDED_OVER
+from maingate.orchestrator.run_view import RunView
 from maingate.plan.model import Plan
 from maingate.reasons import Reason, ReasonCode
+from maingate.state.queue_control import QueueLeave
 from maingate.state.queue_item import QueueItemState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WORKSTREAM
@@ -43,6 +48,9 @@ from maingate.verdicts.blame import GateAnswer
 from orchestrator.core.test_core import BASE, ROOM, picture_of
 from orchestrator.core.test_landing_queue import Queue, states
 from support.examples import examples
+
+if TYPE_CHECKING:
+    from maingate.verdicts.service import VerdictService
 
 STOPPED = Reason(code=ReasonCode.CANCELLED, message="enough")
 TURNS = 4000
@@ -390,3 +398,54 @@ def test_conflicts_are_those_of_the_order_in_which_they_land(seed: int) -> None:
     assert len({"a", "c"} & set(target.landed)) == 1
     ends = {name: what for process in target.processes for name, what in states(process.core).items()}
     assert sorted([ends["a"], ends["c"]]) == ["conflict", "landed"]
+
+
+def answer_all(target: Target, process: Process, *, but: Callable[[Effect], bool] = lambda _: False) -> None:
+    """Let a process hear of its effects in their order, but for some, until it has no others."""
+    while effects := [effect for effect in process.waiting if not but(effect)]:
+        process.waiting.remove(effects[0])
+        event = target.answer(process, effects[0])
+        if event is not None:
+            target.write(process, process.core.handle(event))
+
+
+def is_test_of_b(effect: Effect) -> bool:
+    """Return whether an effect is a test of a merged result with b in it."""
+    return isinstance(effect, JudgeChain) and "b" in effect.tip.commit.split("|")
+
+
+@pytest.mark.parametrize("leave", [QueueLeave(may_land=False), QueueLeave(may_test=False, may_land=False)])
+def test_a_process_whose_own_run_is_over_obeys_orders(leave: QueueLeave) -> None:
+    """A queue that is frozen meanwhile lands nothing: the test ends, and the next process has the work."""
+    target = Target(1)
+    first, second = target.add("a"), target.add("b")
+    answer_all(target, first, but=lambda effect: isinstance(effect, JudgeChain))
+    answer_all(target, second)
+    for event in target.news(first):
+        target.write(first, first.core.handle(event))
+    answer_all(target, first, but=is_test_of_b)
+    assert (first.core.is_over, first.core.serves_others, target.landed) == (True, True, ["a"])
+    assert any(is_test_of_b(effect) for effect in first.waiting)
+    target.write(first, first.core.handle(QueueOrdersRead(leave=leave)))
+    answer_all(target, first)
+    assert (first.core.serves_others, target.landed) == (False, ["a"])
+    [row] = target.rows.values()
+    assert (row.item.input.name, row.answer.state) == ("b", QueueItemState.WAITING)
+    target.play()
+    assert target.landed == ["a", "b"]
+
+
+class NoGates:
+    """The gates of a process that runs none."""
+
+    running: ClassVar[Mapping[str, Any]] = {}
+
+
+def test_the_picture_of_a_run_says_that_another_one_has_its_workstream() -> None:
+    """It is not landing, whatever its own process is at."""
+    target = Target(1)
+    target.add("a")
+    second = target.add("b")
+    answer_all(target, second)
+    view = RunView(second.core, cast("VerdictService", NoGates()), ManualClock())
+    assert [each.note for each in view.progress().workstreams] == [HANDED_OVER]

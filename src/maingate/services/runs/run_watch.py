@@ -1,12 +1,12 @@
 """The watch on a run that another process works on: its progress and news, read from the record."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from maingate.db.dao import gates, patches, runs, tasks, workstreams
+from maingate.db.dao import gates, patches, queue_items, runs, tasks, workstreams
 from maingate.db.dao.history import events, stops
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.runs import RunRow
@@ -14,7 +14,14 @@ from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType
 from maingate.ids import RunId
 from maingate.landing.lease import LEASE_TIME
-from maingate.orchestrator.progress import GateProgress, News, Progress, Subject, WorkstreamProgress
+from maingate.orchestrator.progress import (
+    HANDED_OVER,
+    GateProgress,
+    News,
+    Progress,
+    Subject,
+    WorkstreamProgress,
+)
 from maingate.plan.model import Plan
 from maingate.queries.waits.server_line import server_line
 from maingate.reasons import Reason
@@ -108,6 +115,7 @@ class RunWatch:
         self._order = plan.workstream_order()
         self._needs = {name: described.needs for name, described in plan.workstreams.items()}
         self._gates: Sequence[GateProgress] = ()
+        self._handed_over: Collection[str] = ()
 
     def look(self) -> Look:
         """Read what has happened since the last look, and how the run stands: one consistent moment.
@@ -126,6 +134,7 @@ class RunWatch:
                     notices.append(stops.message_of(event))
             self._run = runs.get(conn, self._run_id)
             self._gates = self._running(conn)
+            self._handed_over = {item.workstream_id for item in queue_items.of_run(conn, self._run_id)}
             standing = self._standing(conn, self._run)
         return Look(standing=standing, news=news, notices=notices)
 
@@ -203,6 +212,8 @@ class RunWatch:
 
     def _note(self, stream: str, state: WorkstreamState) -> str:
         name = self._names[stream]
+        if stream in self._handed_over:
+            return HANDED_OVER
         if state is WorkstreamState.BLOCKED:
             return f"needs {', '.join(self._needs[name])}"
         if state is not WorkstreamState.VALIDATING:
