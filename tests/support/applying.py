@@ -8,10 +8,15 @@ from maingate.patches.intake import Intake
 
 
 def apply_patch(
-    repository: Repository, tree: str, intake: Intake, *, onto: str = "HEAD"
+    repository: Repository,
+    tree: str,
+    intake: Intake,
+    *,
+    onto: str = "HEAD",
+    history: Preimages | None = None,
 ) -> Applied | NotApplied:
     """Apply a patch to a tree; the files of that commit's history are those it may be merged by."""
-    history = Preimages(repository, repository.resolve_commit(onto))
+    history = history or Preimages(repository, repository.resolve_commit(onto))
     return apply.apply_patch(repository, tree, intake, history=history)
 
 

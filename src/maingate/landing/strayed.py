@@ -8,24 +8,13 @@ permits that.
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final
 
 from maingate.git.merge import MergeConflict, Rebased, pick_tree
 from maingate.git.repository import Repository
 from maingate.git.trees import TreeConflictError
-from maingate.patches.policy.policy import Policy
-from maingate.patches.policy.unsafe_paths import is_settings
-from maingate.patches.text.quoting import show_path
-from maingate.reasons import Reason, ReasonCode
+from maingate.reasons import Reason
 from maingate.uet.executor import Executor
 from maingate.uet.step_values import Order
-from maingate.wording import listed
-
-_SHOWN: Final = 5
-_PRINTED: Final = (
-    *("-p", "--binary", "--full-index", "--find-renames", "--no-ext-diff", "--no-textconv", "--no-color"),
-    *("--src-prefix=a/", "--dst-prefix=b/", "--submodule=short"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,27 +92,19 @@ def strayed_in_rebase(
     return found
 
 
-def judged_by(
-    executor: Executor, repository: Repository, order_of: Callable[[str], Order], *, name: str
-) -> JudgeStrayed:
+def judged_by(executor: Executor, order_of: Callable[[str], Order], *, name: str) -> JudgeStrayed:
     """Return the judgement of strayed changes by the policy of the task of each patch.
 
     Args:
-        executor: Checks diffs against policy.
-        repository: The repository.
+        executor: Checks changes against policy.
         order_of: Returns the task of a patch, and the policy that holds for it.
         name: The name of the workstream.
     """
 
     def judge(strayed: Strayed) -> Reason | None:
-        order = order_of(strayed.patch)
-        if refusal := _of_settings(order.policy, strayed.paths):
-            return refusal
-        printed = repository.private_git_dir().git(
-            "diff-tree", "-r", *_PRINTED, strayed.before, strayed.after
+        return executor.judge_elsewhere(
+            order_of(strayed.patch), strayed.before, strayed.after, strayed.paths, name=name
         )
-        refusal = executor.take_again(printed.stdout, order, base_tree=strayed.before).refusal
-        return None if refusal is None else _elsewhere(name, strayed, refusal)
 
     return judge
 
@@ -131,28 +112,6 @@ def judged_by(
 def refusal_of(found: Sequence[Strayed], judge: JudgeStrayed) -> Reason | None:
     """Return why the first of some changes is refused; None where policy permits them all."""
     return next((refusal for each in found if (refusal := judge(each)) is not None), None)
-
-
-def _of_settings(policy: Policy, paths: Sequence[bytes]) -> Reason | None:
-    """Return why a change may not reach Maingate's own settings: no person has approved that."""
-    path = next(filter(is_settings, paths), None)
-    if path is None or policy.allow_settings_changes:
-        return None
-    name = show_path(path)
-    return Reason(
-        code=ReasonCode.POLICY_VIOLATION,
-        message=f"{name}: the merged result would change Maingate's own settings; change them by hand",
-        detail={"path": name, "rule": "allow_settings_changes", "limit": False},
-    )
-
-
-def _elsewhere(name: str, strayed: Strayed, refusal: Reason) -> Reason:
-    names = [show_path(path) for path in strayed.paths]
-    message = (
-        f"{name} would change {listed(names, _SHOWN)} on the target, where a merge follows what was moved: "
-        f"{refusal.message}"
-    )
-    return Reason(code=refusal.code, message=message, detail={**refusal.detail, "paths": names})
 
 
 def _picked(

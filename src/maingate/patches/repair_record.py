@@ -60,6 +60,8 @@ class RepairKind(StrEnum):
     """A hunk was applied at another line of the new file than stated: from, to."""
     THREE_WAY = "three_way"
     """A file was merged: from the blob that the patch was made on, to the blob in the tree."""
+    MOVED = "moved"
+    """A file was changed at the path that it was moved to since: from the path in the text, to that."""
     RESULT = "result"
     """A file's new content differs from the id on the `index` line: from that id, to the actual one."""
 

@@ -30,6 +30,7 @@ from maingate.patches.repair_record import Repair
 from maingate.patches.text.mail import date_repair
 from maingate.patches.text.quoting import show_path
 from maingate.reasons import Reason, ReasonCode
+from maingate.uet.change_elsewhere import as_elsewhere, diff_of, refusal_of_settings
 from maingate.uet.step_values import Committed, Order, Piece, Taken, message_of
 from maingate.wording import listed
 
@@ -95,6 +96,25 @@ class Executor:
         if violations:
             return Taken(diff=diff, intake=intake, refusal=_together(violations), violates=True)
         return Taken(diff=diff, intake=intake)
+
+    def judge_elsewhere(
+        self, order: Order, before: str, after: str, paths: Sequence[bytes], *, name: str | None = None
+    ) -> Reason | None:
+        """Return why policy refuses a change of paths that its patch does not name; None if it does not.
+
+        Args:
+            order: The task of the patch, and the policy that holds for it.
+            before: The tree without the change.
+            after: The tree with it.
+            paths: The paths that the patch does not name; without any there is nothing to judge.
+            name: The name of what makes the change. Defaults to that of the task.
+        """
+        if not paths:
+            return None
+        if refusal := refusal_of_settings(order.policy, paths):
+            return refusal
+        refusal = self.take_again(diff_of(self._repository, before, after), order, base_tree=before).refusal
+        return None if refusal is None else as_elsewhere(name or order.label, paths, refusal)
 
     def apply(
         self, patches: Sequence[Piece], *, onto: str, tree: str
@@ -187,26 +207,29 @@ class Executor:
             if known is not None and (there := self._there.reason(patch.intake, known, onto=history.onto)):
                 yield patch, there
                 return
+            history.turn_to(patch.commit)
             outcome = series[number] if series else self._apply_one(patch, tree, history)
             if isinstance(outcome, NotApplied):
                 yield patch, outcome.reason
+                return
+            if refused := self.judge_elsewhere(patch.order, tree, outcome.tree, outcome.elsewhere):
+                yield patch, refused
                 return
             yield patch, outcome
             tree = outcome.tree
 
     def _apply_one(self, patch: Piece, tree: str, history: Preimages) -> Applied | NotApplied:
         fixes_endings = patch.order.fixes_endings
-        if (self._is_trial or patch.commit is not None) and not fixes_endings:
+        own = patch.commit if patch.lands_commit else None
+        if (self._is_trial or own is not None) and not fixes_endings:
             read = read_exactly(self._repository, tree, patch.intake)
-            if read is not None and (
-                self._is_trial or is_tree_of(self._repository, patch.commit, read[0].tree)
-            ):
+            if read is not None and (self._is_trial or is_tree_of(self._repository, own, read[0].tree)):
                 return read[0]
         return apply_patch(self._repository, tree, patch.intake, history=history, fixes_endings=fixes_endings)
 
     def _commit(self, patch: Piece, tree: str, onto: str) -> str:
         before = self._repository.tree_of(onto)
-        own = patch.commit
+        own = patch.commit if patch.lands_commit else None
         if own is not None and lands_as_it_is(self._repository, own, tree=tree, onto=onto):
             made = own
         else:

@@ -80,13 +80,15 @@ class Piece:
         intake: The patch.
         order: Its task and its policy.
         trailers: The trailers of its commit.
-        commit: The commit that it is of, which lands as it is where that can be; None to make one.
+        commit: The commit that it is of; None where it is of none, or that is not known.
+        lands_commit: Whether that commit lands as it is, where that can be.
     """
 
     intake: Intake
     order: Order
     trailers: Sequence[tuple[str, str]]
     commit: str | None = None
+    lands_commit: bool = False
 
 
 def order_of(plan: Plan, task: TaskPlan, *, label: str, policy: Policy) -> Order:

@@ -114,3 +114,52 @@ def test_a_branch_follows_a_rename_by_one_ahead_of_it(base: GitRepo, call: Call)
     assert ([item["state"] for item in trial["items"]], trial["conflicts"]) == (["clear", "clear"], [])
     told(call("land", "move", "edit", "--json"), 0)
     assert base.git("show", "main:moved.txt") == EDITED.strip()
+
+
+@pytest.mark.parametrize("style", ["squash", "rebase"])
+def test_other_landings_follow_a_rename_as_git_does(base: GitRepo, call: Call, style: str) -> None:
+    """Both commits of the branch edit the file, which the target has moved and edited before the run."""
+    base.git("switch", "-q", "edit")
+    base.commit({"a.txt": EDITED.replace("line 8\n", "line eight\n"), "b.txt": "bb\n"}, "again")
+    base.git("switch", "-q", "main")
+    base.commit({"a.txt": None, "dir/moved.txt": LINES.replace("line 20\n", "line twenty\n")}, "move")
+    base.git("switch", "-q", "-c", "by-git", "main" if style == "squash" else "edit")
+    base.git(*(["merge", "-q", "--squash", "edit"] if style == "squash" else ["rebase", "-q", "main"]))
+    base.git(*(["commit", "-q", "-m", "squashed"] if style == "squash" else ["status"]))
+    base.git("switch", "-q", "main")
+    words = ("land", "edit", "--landing", style, "--json")
+    assert told(call(*words, "--dry-run"), 0)["trial"]["items"][0]["state"] == "clear"
+    run = told(call(*words), 0)
+    assert base.tree("main") == base.tree("by-git")
+    repairs = [repair for task in run["tasks"] for repair in task["patch"]["repairs"]]
+    moved = [repair for repair in repairs if repair["kind"] == "moved"]
+    assert [(each["from"], each["to"]) for each in moved] == [("a.txt", "dir/moved.txt")] * 2
+    assert told(call("land", "edit", "--landing", style, "--json"), 0)["run_id"] is None
+    assert call("rollback", run["run_id"], "--reason", "x").returncode == 0
+    assert call("audit", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("style", ["squash", "rebase"])
+def test_other_landings_have_policy_judge_the_new_path(base: GitRepo, call: Call, style: str) -> None:
+    """The reason names the path that the edit would have reached."""
+    before = base.commit({"a.txt": None, "secret/a.txt": LINES}, "move")
+    words = ("land", "edit", "--landing", style, "--json")
+    (tried,) = told(call(*words, "--dry-run"), 1)["trial"]["items"]
+    run = told(call(*words), 1)
+    for reason in (tried["reason"], run["tasks"][0]["reason"]):
+        assert (reason["code"], reason["detail"]["rule"]) == ("policy_violation", "forbid")
+        assert "secret/a.txt" in reason["message"]
+    assert base.head("main") == before
+
+
+def test_a_file_that_is_gone_is_followed_nowhere(base: GitRepo, call: Call) -> None:
+    """The target has removed it, and had a file like it before: git finds a conflict, too."""
+    base.git("switch", "-q", "-C", "main", "edit~1")
+    base.commit({"like.txt": LINES + "more\n"}, "like it")
+    base.git("switch", "-q", "-C", "edit")
+    base.commit({"a.txt": EDITED}, "edit")
+    base.git("switch", "-q", "main")
+    before = base.commit({"a.txt": None}, "gone")
+    (task,) = told(call("land", "edit", "--landing", "squash", "--json"), 1)["tasks"]
+    assert task["reason"]["code"] == "conflict"
+    assert base.head("main") == before

@@ -8,7 +8,8 @@ import pytest
 
 from maingate.git.repository import Repository
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
-from maingate.patches.intake import take_in
+from maingate.patches.apply.preimages import Preimages
+from maingate.patches.intake import Intake, take_in
 from maingate.patches.repair_record import Repair, RepairKind
 from maingate.reasons import Reason, ReasonCode
 from support.applying import apply_patch
@@ -364,6 +365,51 @@ def test_a_renamed_file_is_merged_at_its_new_place(repo: GitRepo, opened: Reposi
     repo.write({"moved/a.txt": "first\n" + with_line(20, "changed\n"), "a.txt": None})
     repo.git("add", "-A")
     assert applied_by(apply(opened, repo.tree(), diff)) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
+
+
+def test_an_edit_follows_a_file_that_was_moved_since(repo: GitRepo, opened: Repository) -> None:
+    """Its index line names a state of the history that has the file; once landed, it is known."""
+    diff = repo.diff_of({"a.txt": with_line(20, "changed\n"), "new.txt": "new\n"})
+    repo.commit({"a.txt": "first\n" + LINES})
+    repo.commit({"a.txt": None, "moved/a.txt": "first\n" + LINES})
+    repo.write({"moved/a.txt": "first\n" + with_line(20, "changed\n"), "new.txt": "new\n"})
+    repo.git("add", "-A")
+    outcome = apply(opened, repo.tree(), diff)
+    assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
+    assert isinstance(outcome, Applied)
+    assert outcome.elsewhere == (b"moved/a.txt",)
+    repo.commit({})
+    assert refusal(apply(opened, repo.tree(), diff)) is ReasonCode.ALREADY_APPLIED
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_removal_of_a_file_that_was_moved_is_a_conflict(
+    repo: GitRepo, opened: Repository, is_moved: bool
+) -> None:
+    """It is somewhere still; of one that is gone, it is done already."""
+    diff = repo.diff_of({"a.txt": None})
+    repo.commit({"a.txt": None, **({"moved.txt": LINES} if is_moved else {})})
+    wanted = ReasonCode.CONFLICT if is_moved else ReasonCode.ALREADY_APPLIED
+    assert refusal(apply(opened, repo.tree(), diff)) is wanted
+
+
+def test_a_series_follows_a_file_that_was_moved_since(repo: GitRepo, opened: Repository) -> None:
+    """The second patch was made on what the first one made of the file, which no history has."""
+    first = repo.diff_of({"a.txt": with_line(5, "five\n")})
+    repo.commit({"a.txt": with_line(5, "five\n")})
+    second = repo.diff_of({"a.txt": with_line(5, "five\n").replace("line 20\n", "twenty\n")})
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    repo.commit({"a.txt": None, "moved.txt": "first\n" + LINES})
+    history = Preimages(opened, repo.head())
+    tree = repo.tree()
+    for diff in (first, second):
+        taken = take_in(diff, max_bytes=1 << 20)
+        assert isinstance(taken, Intake)
+        outcome = apply_patch(opened, tree, taken, history=history)
+        assert isinstance(outcome, Applied), outcome
+        tree = outcome.tree
+    made = repo.git("show", f"{tree}:moved.txt").splitlines()
+    assert ("five" in made, "twenty" in made, made[0]) == (True, True, "first")
 
 
 def test_a_pure_rename_takes_the_file_as_it_is(repo: GitRepo, opened: Repository) -> None:

@@ -29,12 +29,13 @@ from maingate.importers.series.git_range import (
 )
 from maingate.importers.series_entry import Entry
 from maingate.patches.policy.policy import Policy, needs_approval
+from maingate.patches.repair_record import RepairKind
 from maingate.plan.model import TaskPlan
 from maingate.reasons import ReasonCode
 from maingate.settings import PolicyLayer
 from maingate.state.patch_ledger import PatchState
 from maingate.uet.executor import Executor
-from maingate.uet.step_values import Order, Piece
+from maingate.uet.step_values import Committed, Order, Piece
 
 _TRIAL: Final = Order(
     label="trial",
@@ -75,7 +76,8 @@ class WorkItem:
         applied: The patches that the target has already.
         left_out: Commits and mails without changes.
         is_merged: Whether the branch is one patch because it has merged its target.
-        tree: The target's tree with the patches; None where one of them is refused.
+        tree: The target's tree with the patches; None where one of them is refused, or changes a file that
+            was moved.
         own: The commits of the patches, where they are to land as they are.
         notes: Notes for the user.
     """
@@ -89,6 +91,14 @@ class WorkItem:
     tree: str | None = None
     own: OwnCommits | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def commits(self) -> Mapping[int, str]:
+        """The commit that each patch of a branch is of, by the number of the patch."""
+        if self.source.branch is None:
+            return {}
+        commits = self.own.commits if self.own else [entry.origin for entry in self.entries]
+        return dict(enumerate(commits, start=1))
 
 
 class WorkReader:
@@ -280,12 +290,13 @@ class WorkReader:
         item = _without_empty(item)
         entries = item.entries
         onto, tree = self._target.commit, self._repository.tree_of(self._target.commit)
-        pieces = self._pieces(entries)
+        pieces = self._pieces(item)
         kept: list[Entry] = []
         applied: list[str] = []
-        at = 0
+        at, is_as_named = 0, True
         while at < len(pieces):
             made, refusal = self._executor.apply(pieces[at:], onto=onto, tree=tree)
+            is_as_named &= not any(_is_moved(each) for each in made)
             kept += entries[at : at + len(made)]
             at += len(made)
             if made:
@@ -294,19 +305,25 @@ class WorkReader:
                 break
             applied.append(f"{entries[at].origin}: {entries[at].subject}")
             at += 1
-        whole = tree if at == len(entries) else None
+        whole = tree if at == len(entries) and is_as_named else None
         return replace(item, entries=(*kept, *entries[at:]), applied=tuple(applied), tree=whole)
 
-    def _pieces(self, entries: Sequence[Entry]) -> list[Piece]:
+    def _pieces(self, item: WorkItem) -> list[Piece]:
         """Return the patches up to the first that cannot be read, which landing refuses with its reason."""
         pieces: list[Piece] = []
         tree = self._repository.tree_of(self._target.commit)
-        for entry in entries:
+        for number, entry in enumerate(item.entries, start=1):
             taken = self._executor.take_again(entry.diff, _TRIAL, base_tree=tree)
             if taken.intake is None:
                 break
-            pieces.append(Piece(intake=taken.intake, order=_TRIAL, trailers=()))
+            commit = item.commits.get(number)
+            pieces.append(Piece(intake=taken.intake, order=_TRIAL, trailers=(), commit=commit))
         return pieces
+
+
+def _is_moved(made: Committed) -> bool:
+    """Return whether a patch changes a file that was moved, whose place policy is still to judge."""
+    return any(repair.kind is RepairKind.MOVED for repair in made.repairs)
 
 
 def _line_of(tip: str, commits: Mapping[str, RangeCommit]) -> list[RangeCommit]:

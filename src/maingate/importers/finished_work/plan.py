@@ -79,8 +79,9 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
         tasks: dict[str, Any] = {}
         for number, entry in enumerate(item.entries, start=1):
             task = planned_task(entry, number=number, folder=name)
-            commit = {"commit": item.own.commits[number - 1]} if item.own else {}
-            tasks[task.name] = {**task.spec, **commit, **({"gates": []} if options.is_ungated else {})}
+            commit = item.commits.get(number)
+            own = {} if commit is None else {"commit": commit}
+            tasks[task.name] = {**task.spec, **own, **({"gates": []} if options.is_ungated else {})}
             files[task.spec["patch"]] = entry.diff
             permissions |= ReadDiff(entry.diff).permissions
         streams[name] = _workstream(item, tasks, options, names, items)

@@ -140,7 +140,7 @@ class LandingEffects:
             onto=onto,
             target=self._run.target,
             at=self._clock.now(),
-            judge=judged_by(self._executor, self._repository, order_of, name=link.input.name),
+            judge=judged_by(self._executor, order_of, name=link.input.name),
         )
 
     def _refused(

@@ -269,7 +269,8 @@ class PatchEffects:
             intake=patch.material,
             order=self._orders.of(patch.task),
             trailers=trailers,
-            commit=patch.task.plan.commit if self._lands_commits else None,
+            commit=patch.task.plan.commit,
+            lands_commit=self._lands_commits,
         )
 
     def _ledger_entry(

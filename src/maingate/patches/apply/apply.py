@@ -14,6 +14,10 @@ The attempts, in order:
    and they occur nowhere else (`patches.apply.moved_hunks`). The result must be that of our own reading with
    the hunks at the places that git reports.
 
+A file that the tree lacks may have been moved since the patch was made. Where the state that the patch was
+made on is known, git merges the patch's change of that whole state, and so follows the file, as `git rebase`
+does; a conflict of that merge is a conflict.
+
 A hunk without any context (``diff -U0``) that was made on another state of the file is never placed by line
 number
 alone: it gets its context from the file it was made on, if that is admissible, or is refused. A patch that
@@ -26,6 +30,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Final
 
+from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.merge_place import attributes_of, merging
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
@@ -46,12 +51,13 @@ from maingate.patches.apply.moved_hunks import with_other_places
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
 from maingate.patches.apply.parts_there import parts_there
 from maingate.patches.apply.preimages import Preimages
-from maingate.patches.apply.repairs_made import merged_file, moved_hunk, unlike_stated
+from maingate.patches.apply.repairs_made import merged_file, moved_files, moved_hunk, unlike_stated
 from maingate.patches.intake import Intake
 from maingate.patches.model import FileChange, show_path
 from maingate.patches.repair_record import Repair
 from maingate.patches.text.render import render_change
 from maingate.reasons import Reason, ReasonCode
+from maingate.wording import listed
 
 _UNPLACED: Final = "a hunk without context lines was made on another state of the file: its place is unknown"
 _NO_BLOB: Final = "0" * 40
@@ -144,6 +150,10 @@ class _Application:
         return self.repository.entry_at(self.base_tree, path)
 
     def run(self) -> Applied | NotApplied:
+        if self.is_moved():
+            followed = self.followed()
+            if followed is not None:
+                return followed
         direct = self.attempt()
         readings = self.readings(direct)
         if direct.took:
@@ -177,6 +187,53 @@ class _Application:
         merged = self.three_way()
         agree = isinstance(exact, Applied) and isinstance(merged, Applied) and exact.tree == merged.tree
         return exact if agree else merged
+
+    def is_moved(self) -> bool:
+        """Return whether a file that the patch changes is not where the patch was made to find it."""
+        return any(
+            change.old_path is not None and self.before(change) is None for change in self.intake.files
+        )
+
+    def followed(self) -> Applied | NotApplied | None:
+        """Apply the patch to the state that it was made on, and merge that, as `git rebase` does.
+
+        Returns:
+            The result; None where no such state is known.
+        """
+        for state in self.history.states(self.intake.files):
+            made = _Application(self.repository, state, self.intake, self.history).exactly()
+            if made is not None:
+                self.history.follow(made)
+                merged = merge_trees(self.repository, base=state, ours=self.base_tree, theirs=made)
+                return self.merged_elsewhere(merged) if isinstance(merged, str) else self.in_conflict(merged)
+        return None
+
+    def exactly(self) -> str | None:
+        """Return the tree that the patch gives where it applies as it stands; None where it does not."""
+        direct = self.attempt()
+        readings = self.readings(direct)
+        if not direct.took or not self.is_as_read(direct, readings):
+            return None
+        applied = self.applied(direct, ApplyMethod.EXACT, readings)
+        return (
+            applied.tree if isinstance(applied, Applied) and all(each.is_exact for each in readings) else None
+        )
+
+    def merged_elsewhere(self, tree: str) -> Applied | NotApplied:
+        if tree == self.base_tree:
+            return self.nothing_new()
+        changed = self.repository.changed_paths(self.base_tree, tree)
+        elsewhere = tuple(sorted(changed.keys() - set(self.intake.scope.paths)))
+        missing = [change.old_path for change in self.intake.files if self.before(change) is None]
+        repairs = (*self.intake.repairs, *moved_files(filter(None, missing), elsewhere))
+        return Applied(tree=tree, method=ApplyMethod.THREE_WAY, repairs=repairs, elsewhere=elsewhere)
+
+    def in_conflict(self, conflict: MergeConflict) -> NotApplied:
+        names = listed([show_path(path) for path in conflict.paths], _MOST_SHOWN)
+        there = parts_there(self.intake.files, partial(_content_at, self.repository, self.base_tree))
+        said = "; ".join(filter(None, [f"a merge that follows moved files conflicts in {names}", there]))
+        message = f"the patch does not fit what is there: {said}; make it again on the current state"
+        return _refused(ReasonCode.CONFLICT, message, {"paths": self.shown_paths(), "git": []})
 
     def three_way(self) -> Applied | NotApplied:
         """Apply the patch by a merge with the files that it was made on, by the rules of `git merge`."""

@@ -23,11 +23,13 @@ class Applied:
         tree: The tree that it makes.
         method: The way in which it applied.
         repairs: All repairs of the patch, from reading it to applying it.
+        elsewhere: The paths that it changes and does not name, where a merge has followed moved files.
     """
 
     tree: str
     method: ApplyMethod
     repairs: tuple[Repair, ...] = ()
+    elsewhere: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,21 +3,27 @@
 A patch names, on its `index` lines, the blobs that it was made on. git accepts any such blob in the object
 store: one of a refused patch, of another branch, of a stash, or an unreachable one until `git gc` removes it.
 The outcome of a patch would depend on chance. So a blob is admissible only if it belongs to the target or to
-the patch: it was at this path somewhere in the history that the patch is applied on, or the patch itself
-contains all of it. And it must fit the patch, whose lines occur in it at the stated places.
+the patch: it was at this path somewhere in the history that the patch is applied on, or in the state before
+the commit that the patch is of, or the patch itself contains all of it. And it must fit the patch, whose
+lines occur in it at the stated places.
 
 History is searched only for a blob that the store has and the tree has not, newest commits first, along the
 one path. So the cost is that of the changes of the file since the patch was made.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final
 
+from maingate.errors import GitError
 from maingate.git.repository import Repository
-from maingate.patches.model import FileChange, patched
+from maingate.patches.model import ChangeKind, FileChange, patched
 from maingate.patches.text.wholeness import is_blob
 
-_WALK: Final = ("log", "-1", "--format=%H", "--full-history", "--diff-merges=first-parent", "--no-renames")
+_WALK: Final = ("log", "--full-history", "--diff-merges=first-parent", "--no-renames")
 """Options that find every blob that was ever at a path: all sides of merges, and their own changes."""
+_MOST_STATES: Final = 50
+"""Commits at most that are looked at for a state that a patch was made on."""
 
 
 class Preimages:
@@ -31,6 +37,20 @@ class Preimages:
     def __init__(self, repository: Repository, onto: str) -> None:
         self._repository, self.onto = repository, onto
         self._known: dict[tuple[bytes | None, str], list[str]] = {}
+        self._made_on: str | None = None
+        self._followed: list[str] = []
+
+    def turn_to(self, commit: str | None) -> None:
+        """Turn to the next patch.
+
+        Args:
+            commit: The commit that it is of, whose first parent belongs to the patch; None for none.
+        """
+        self._made_on = None if commit is None else _tree_before(self._repository, commit)
+
+    def follow(self, tree: str) -> None:
+        """Note the tree that a patch gave on its own state, on which the next one may have been made."""
+        self._followed.append(tree)
 
     def go_on(self, onto: str) -> None:
         """Move to another commit, one that has the former in its history."""
@@ -51,9 +71,44 @@ class Preimages:
         ]
         return fitting[0] if len(fitting) == 1 else None
 
+    def states(self, changes: Sequence[FileChange]) -> Iterator[str]:
+        """Yield trees that have all files that changes were made on, the likeliest first."""
+        before = [] if self._made_on is None else [self._made_on]
+        seen = set[str]()
+        for tree in chain(before, reversed(self._followed), self._states_of_history(changes)):
+            if tree not in seen and self._has_all(tree, changes):
+                yield tree
+            seen.add(tree)
+
+    def _states_of_history(self, changes: Sequence[FileChange]) -> Iterator[str]:
+        """Yield the trees around the commits that changed files from or to those that changes name."""
+        named = [change for change in changes if change.old_path is not None and change.old_blob is not None]
+        blobs = {blob for change in named for blob in self._repository.blobs_like(change.old_blob or "")}
+        if not blobs:
+            return
+        places = [b":(top,literal)" + (change.old_path or b"") for change in named]
+        asked = [f"--find-object={blob}" for blob in sorted(blobs)]
+        git = self._repository.private_git_dir().git
+        listed = git(*_WALK, f"-{_MOST_STATES}", "--format=%P %H", *asked, self.onto, "--", *places)
+        for commit in listed.stdout.decode().split():
+            if self._repository.has_object(commit):
+                yield self._repository.tree_of(commit)
+
+    def _has_all(self, tree: str, changes: Sequence[FileChange]) -> bool:
+        for change in changes:
+            if change.old_path is not None and change.kind is not ChangeKind.ADD:
+                entry = self._repository.entry_at(tree, change.old_path)
+                if entry is None or not entry.id.startswith(change.old_blob or ""):
+                    return False
+        return True
+
     def _candidates(self, change: FileChange) -> list[str]:
         if change.old_blob is None or change.old_path is None:
             return []
+        if self._made_on is not None:
+            own = self._repository.entry_at(self._made_on, change.old_path)
+            if own is not None and own.is_blob and own.id.startswith(change.old_blob):
+                return [own.id]
         key = change.old_path, change.old_blob
         if key not in self._known:
             self._known[key] = self._look_up(change, change.old_path, change.old_blob)
@@ -68,7 +123,17 @@ class Preimages:
     def _stood_at(self, path: bytes, blob: str) -> bool:
         git = self._repository.private_git_dir().git
         place = b":(top,literal)" + path
-        return bool(git(*_WALK, f"--find-object={blob}", self.onto, "--", place).stdout.strip())
+        found = git(*_WALK, "-1", "--format=%H", f"--find-object={blob}", self.onto, "--", place)
+        return bool(found.stdout.strip())
+
+
+def _tree_before(repository: Repository, commit: str) -> str | None:
+    """Return the tree that a commit was made on; None where it is gone, or the first of its history."""
+    try:
+        parents = repository.read_commit(commit).parents
+        return repository.tree_of(parents[0]) if parents else None
+    except GitError:  # it was removed, is no commit, or the clone ends there
+        return None
 
 
 def whole_preimage(change: FileChange) -> bytes | None:

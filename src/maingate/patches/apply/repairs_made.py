@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from maingate.patches.apply.expected import ChangeReading
 from maingate.patches.model import FileChange
 from maingate.patches.repair_record import Repair, RepairKind
+from maingate.patches.text.quoting import show_path
+from maingate.wording import listed
 
 
 def unlike_stated(readings: Iterable[ChangeReading]) -> tuple[Repair, ...]:
@@ -37,6 +39,22 @@ def merged_file(reading: ChangeReading, own_base: str | None) -> Repair | None:
     said = "was merged: it is not the file any more that the patch was made on"
     now = reading.before.id
     return Repair(kind=RepairKind.THREE_WAY, said=said, file=reading.change.path, was=own_base, now=now)
+
+
+def moved_files(missing: Iterable[bytes], elsewhere: Iterable[bytes]) -> list[Repair]:
+    """Return the repairs that files were changed where they have been moved to.
+
+    Args:
+        missing: The paths of the patch at which there is no file any more.
+        elsewhere: The paths that were changed instead.
+    """
+    names = [show_path(path) for path in missing]
+    said = f"was changed by a merge, since {listed(names)} was moved after the patch was made"
+    was = names[0] if len(names) == 1 else None
+    return [
+        Repair(kind=RepairKind.MOVED, said=said, file=path, was=was, now=show_path(path))
+        for path in elsewhere
+    ]
 
 
 def _is_edited(reading: ChangeReading) -> bool:

@@ -193,7 +193,7 @@ class _Workstream:
             return None
         own, merge = (made.before, made.after), (into, merged)
         strayed = strayed_in_merge(self._scratch, made.commits, own=own, merge=merge)
-        return refusal_of(strayed, judged_by(self._executor, self._scratch, self._order, name=self._name))
+        return refusal_of(strayed, judged_by(self._executor, self._order, name=self._name))
 
     def _kept(self) -> "_Commits | None":
         """Return the commits that its patches are of; None where it has none, or not of all."""
@@ -228,7 +228,7 @@ class _Workstream:
         if taken.intake is None or taken.refusal is not None:
             assert taken.refusal is not None  # noqa: S101 - a patch without one was read
             return replace(taken.refusal, message=f"{label}: {taken.refusal.message}")
-        return Piece(intake=taken.intake, order=order, trailers=())
+        return Piece(intake=taken.intake, order=order, trailers=(), commit=order.task.commit)
 
     def _known(self, onto: Tip) -> Placed | None:
         """Return the result where the tree is known: as it is, or merged with what it needs."""
