@@ -39,6 +39,7 @@ class ReasonCode(StrEnum):
     BY_HAND = "by_hand"
     ROLLED_BACK = "rolled_back"
     CHECKOUT_BLOCKED = "checkout_blocked"
+    SIGNATURE_INVALID = "signature_invalid"
 
 
 FAULTS: Final = frozenset(

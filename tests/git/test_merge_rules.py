@@ -75,22 +75,27 @@ def test_options_that_are_not_known_are_refused(repo: GitRepo, options: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("setting", "options", "is_refused"),
-    [("true", "", True), ("false", "--verify-signatures", True), ("true", "--no-verify-signatures", False)],
+    ("setting", "options", "asked_by"),
+    [
+        ("true", "", "merge.verifySignatures"),
+        ("2", "", "merge.verifySignatures"),
+        ("off", "", None),
+        ("false", "--verify-signatures", "branch.main.mergeOptions"),
+        ("true", "--no-verify-signatures", None),
+    ],
 )
-def test_signatures_that_git_would_ask_for_are_not_passed_over(
-    repo: GitRepo, setting: str, options: str, is_refused: bool
+def test_signatures_are_checked_where_git_would_check_them(
+    repo: GitRepo, setting: str, options: str, asked_by: str | None
 ) -> None:
-    """Nothing is merged where the person wants signed commits only, until that is taken away."""
+    """The options of the branch come after the setting; the check has git's settings for it."""
     repo.git("config", "merge.verifySignatures", setting)
+    repo.git("config", "gpg.format", "ssh")
     repo.git("config", "branch.main.mergeOptions", options)
     rules = rules_of(repo)
-    if is_refused:
-        with pytest.raises(RepositoryError, match="signatures"):
-            rules.command_words("refs/heads/main")
-    else:
-        assert rules.command_words("refs/heads/main") is None
-    assert rules.command_words(None) is None
+    assert rules.command_words("refs/heads/main") is rules.command_words(None) is None
+    check = rules.signature_check("refs/heads/main")
+    assert (None if check is None else check.asked_by) == asked_by
+    assert check is None or check.settings == (("gpg.format", "ssh"),)
 
 
 def test_a_strategy_of_all_branches_counts_where_the_branch_names_none(repo: GitRepo) -> None:

@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 from maingate.errors import GitError, RepositoryError
 from maingate.git.command import run_git
 from maingate.git.commits import Signature
+from maingate.git.config_text import is_true
 from maingate.git.persons_programs import settings_in
 from maingate.git.signing import PROGRAMS, Format, Signer
 
@@ -108,7 +109,7 @@ def _committer(found: Mapping[str, str], stated: str | None) -> tuple[str, str]:
 
 
 def _signer(found: Mapping[str, str], mode: SignMode, top: Path) -> Signer | None:
-    demanded = _is_true(found.get("commit.gpgsign", ""))
+    demanded = is_true(found.get("commit.gpgsign", ""))
     if mode == "never" or (mode == "auto" and not demanded):
         return None
     kind = found.get("gpg.format", "openpgp").lower()
@@ -122,7 +123,3 @@ def _signer(found: Mapping[str, str], mode: SignMode, top: Path) -> Signer | Non
         key_command=found.get("gpg.ssh.defaultkeycommand", ""),
         top=top,
     )
-
-
-def _is_true(value: str) -> bool:
-    return value.lower() in {"true", "yes", "on"} or (value.isdigit() and int(value) != 0)

@@ -19,10 +19,12 @@ from typing import Final
 
 from maingate.errors import RepositoryError
 from maingate.git.command import run_git
+from maingate.git.config_text import is_true
 from maingate.git.persons_programs import place_of, settings_in
+from maingate.git.signature_check import OF_SIGNATURES, SignatureCheck
 
 _OF_MERGES: Final = re.compile(
-    r"merge\.(default|renames|renamelimit|directoryrenames|renormalize|verifysignatures)"
+    r"merge\.(default|renames|renamelimit|directoryrenames|renormalize)"
     r"|merge\..+\.(driver|recursive|name)|diff\.(renames|renamelimit|algorithm)"
     r"|pull\.twohead",
     re.DOTALL,
@@ -42,7 +44,7 @@ _STRATEGY_OPTIONS: Final = re.compile(
 _ALGORITHM_SINCE: Final = (2, 46)
 """The first git whose merges go by ``diff.algorithm``; `git merge-tree` is told it."""
 _VERIFYING: Final = frozenset({"--verify-signatures", "--no-verify-signatures"})
-_TRUE: Final = frozenset({"true", "yes", "on", "1"})
+_VERIFY: Final = "merge.verifysignatures"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,8 @@ class MergeRules:
         of_user: The content of the user's attributes file.
         of_repository: The content of the repository's ``info/attributes``.
         place: Shell commands that lead to where drivers run.
+        signatures: The settings about signatures: which git asks for, and how it checks them.
+        top: The top of the working tree, where relative paths in those begin.
     """
 
     settings: tuple[tuple[str, str], ...] = ()
@@ -65,6 +69,8 @@ class MergeRules:
     of_user: bytes = b""
     of_repository: bytes = b""
     place: str = ""
+    signatures: tuple[tuple[str, str], ...] = ()
+    top: Path = Path(os.sep)
 
     def settings_in(self, folder: Path, into: str | None) -> list[tuple[str, str]]:
         """Return the settings of a merge.
@@ -94,25 +100,45 @@ class MergeRules:
         branch = into.removeprefix("refs/heads/")
         name, value = f"branch.{branch}.mergeOptions", self.options.get(branch, "")
         words = list(_strategy_words(name, value))
-        if asking := self._asks_for_signatures(name, value):
-            raise _unfit(
-                asking, "the check of signatures of all that is merged, which Maingate does not make"
-            )
         strategies = _named_strategies(words) or self._usual_strategies()
         for strategy in strategies:
             if strategy not in _STRATEGIES:
                 raise _unknown(name if "-s" in words else "pull.twohead", f"-s {strategy}")
         return None if "-X" not in words and set(strategies) <= {"ort"} else words
 
-    def _asks_for_signatures(self, name: str, value: str) -> str | None:
-        """Return the setting by which git merges signed commits only; None without one."""
+    def require_known(self, into: str) -> None:
+        """Raise unless Maingate can merge into a branch as they say.
+
+        Args:
+            into: Full name of the branch.
+
+        Raises:
+            RepositoryError: It cannot.
+        """
+        self.command_words(into)
+        if (check := self.signature_check(into)) is not None:
+            check.require_known_level()
+
+    def signature_check(self, into: str) -> SignatureCheck | None:
+        """Return the check of the commits that are merged into a branch; None where git asks for none.
+
+        Args:
+            into: Full name of the branch.
+        """
+        branch = into.removeprefix("refs/heads/")
+        options = self.options.get(branch, "").split()
         asked = [
-            (setting, said.lower() in _TRUE)
-            for setting, said in self.settings
-            if setting == "merge.verifysignatures"
+            ("merge.verifySignatures", is_true(said)) for name, said in self.signatures if name == _VERIFY
         ]
-        asked += [(name, word == "--verify-signatures") for word in value.split() if word in _VERIFYING]
-        return asked[-1][0] if asked and asked[-1][1] else None
+        asked += [
+            (f"branch.{branch}.mergeOptions", word == "--verify-signatures")
+            for word in options
+            if word in _VERIFYING
+        ]
+        if not asked or not asked[-1][1]:
+            return None
+        settings = tuple(each for each in self.signatures if each[0] != _VERIFY)
+        return SignatureCheck(settings=settings, top=self.top, asked_by=asked[-1][0])
 
     def tree_options(self, version: tuple[int, ...]) -> Sequence[str]:
         """Return the options of `git merge-tree` by which it merges as `git merge` of that version does."""
@@ -125,7 +151,7 @@ class MergeRules:
 
     def _renormalizes(self, into: str | None) -> bool:
         words = list(self.command_words(into) or ())
-        said = [value.lower() in _TRUE for name, value in self.settings if name == "merge.renormalize"]
+        said = [is_true(value) for name, value in self.settings if name == "merge.renormalize"]
         said += [word == "renormalize" for word in words if word in {"renormalize", "no-renormalize"}]
         return bool(said) and said[-1]
 
@@ -152,6 +178,10 @@ def read_merge_rules(git_dir: Path, top: Path) -> MergeRules:
         of_user=_content(_users_attributes(git_dir, top)),
         of_repository=_content(git_dir / "info" / "attributes"),
         place=place_of(git_dir, top),
+        signatures=tuple(
+            each for each in settings if each[0] == _VERIFY or OF_SIGNATURES.fullmatch(each[0]) is not None
+        ),
+        top=top,
     )
 
 

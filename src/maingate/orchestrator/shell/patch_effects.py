@@ -18,6 +18,7 @@ from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository, Target
 from maingate.ids import PatchId, new_id
 from maingate.landing.checkouts import overwritten_work
+from maingate.landing.signed_tips import tips_to_check, unsigned
 from maingate.landing.target_settings import fault_at
 from maingate.orchestrator.core.effect_inputs import PatchInput, RecordedCommit, RunInput, TaskInput
 from maingate.orchestrator.core.effects import (
@@ -83,6 +84,7 @@ class PatchEffects:
         self._quarantine, self._fence, self._threads = quarantine, fence, threads
         self._judged, self._unwanted = JudgedCommits(repository, run.base, into=run.target), set[str]()
         self._lands_commits = run.plan.landing is LandingStyle.MERGE
+        self._tips = {f"{name}/{task}": tip for (name, task), tip in tips_to_check(run.plan).items()}
 
     def take_all(self, effects: Sequence[TakePatch]) -> list[PatchTaken]:
         """Take several ready patches in; blocks."""
@@ -233,11 +235,18 @@ class PatchEffects:
         """Refuse a patch now that could not land later, or with which no later run could begin."""
         if taken.intake is None or taken.refusal is not None:
             return taken
-        blocked = overwritten_work.refusal_of(self._repository, self._run.target, taken.intake)
-        if blocked is not None:
-            return replace(taken, refusal=blocked)
+        refused = self._unsigned(task) or overwritten_work.refusal_of(
+            self._repository, self._run.target, taken.intake
+        )
+        if refused is not None:
+            return replace(taken, refusal=refused)
         wrong = self._wrong_settings(taken.intake, task, base)
         return taken if wrong is None else replace(taken, refusal=wrong, violates=True)
+
+    def _unsigned(self, task: TaskInput) -> Reason | None:
+        """Return why git would not merge the commit that the last patch of a workstream is of."""
+        tip = self._tips.get(task.label)
+        return None if tip is None else unsigned(self._repository, tip, into=self._run.target)
 
     def _wrong_settings(self, intake: Intake, task: TaskInput, base: Tip) -> Reason | None:
         """Return why a patch makes settings that no run could go by; None where it makes none.

@@ -18,6 +18,7 @@ from maingate.git.filter_drivers import read_drivers
 from maingate.git.merge import MergeConflict, merge_trees
 from maingate.git.repository import Repository, Target
 from maingate.git.scratch_repository import scratch_over
+from maingate.landing.signed_tips import tips_to_check, unsigned
 from maingate.landing.strayed import judged_by, refusal_of, strayed_in_merge
 from maingate.landing.trial.trial import try_items
 from maingate.landing.trial.values import ConflictTrial, Placed, TrialItem
@@ -56,11 +57,13 @@ class Trials:
             trees: The target's tree with all patches of a workstream, by its name, where that is known.
         """
         plan = loaded.plan
-        head = self.scratch.tree_of(target.commit)
+        head, tips = self.scratch.tree_of(target.commit), tips_to_check(plan)
         into = None if plan.landing is LandingStyle.REBASE else target.ref
         items: list[TrialItem] = []
         for name in plan.workstream_order():
-            workstream = _Workstream(self, loaded, name, head=head, tree=trees.get(name), into=into)
+            workstream = _Workstream(
+                self, loaded, name, head=head, tree=trees.get(name), into=into, tips=tips
+            )
             item = TrialItem(
                 name=name,
                 place=workstream.place,
@@ -145,6 +148,7 @@ class _Workstream:
         head: The target's tree.
         tree: The target's tree with all its patches, where that is known.
         into: Full name of the branch whose ``mergeOptions`` count; None where workstreams are rebased.
+        tips: The commits that git may check before it merges them, by workstream and task.
     """
 
     def __init__(
@@ -156,8 +160,9 @@ class _Workstream:
         head: str,
         tree: str | None,
         into: str | None,
+        tips: Mapping[tuple[str, str], str],
     ) -> None:
-        self._into = into
+        self._into, self._tips = into, tips
         self._scratch, self._executor = trials.scratch, trials.executor
         self._loaded, self._name = loaded, name
         self._stream = loaded.plan.workstreams[name]
@@ -228,7 +233,15 @@ class _Workstream:
         if taken.intake is None or taken.refusal is not None:
             assert taken.refusal is not None  # noqa: S101 - a patch without one was read
             return replace(taken.refusal, message=f"{label}: {taken.refusal.message}")
+        if (refused := self._unsigned(name)) is not None:
+            return replace(refused, message=f"{label}: {refused.message}")
         return Piece(intake=taken.intake, order=order, trailers=(), commit=order.task.commit)
+
+    def _unsigned(self, name: str) -> Reason | None:
+        tip = self._tips.get((self._name, name))
+        if tip is None or self._into is None or not self._scratch.has_object(tip):
+            return None
+        return unsigned(self._scratch, tip, into=self._into)
 
     def _known(self, onto: Tip) -> Placed | None:
         """Return the result where the tree is known: as it is, or merged with what it needs."""

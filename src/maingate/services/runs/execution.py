@@ -126,7 +126,7 @@ class ExecutionService:
             template, receiver = _template(settings), traces_of(self._context.settings)
             with self._context.database.read() as conn:
                 row = runs.get(conn, run_id)
-            self._context.repository.merge_rules.command_words(row.target_ref)  # refuses what is not known
+            self._context.repository.merge_rules.require_known(row.target_ref)  # refuses what is not known
             deps = replace(
                 self._work.dependencies(holder, workers, settings),
                 hold=RunHold(self._context, self._work.holds, holder, row.target_ref),
