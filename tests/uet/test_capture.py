@@ -124,6 +124,13 @@ def git(tree: Path, *args: str) -> None:
     subprocess.run(["git", *identity, *args], cwd=tree, check=True, capture_output=True)
 
 
+def run_as_tool(slot: Slot, tree: Path, script: str) -> None:
+    """Run a script in the worktree as a tool would."""
+    identity = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    env = {**os.environ, **identity, "MAINGATE_BASE": slot.commit}
+    subprocess.run(["sh", "-ec", script], cwd=tree, env=env, check=True, capture_output=True)
+
+
 def edit(tree: Path) -> None:
     """Make the edit that all tools of these tests make."""
     (tree / "src" / "a.py").write_text("a = 2\n")
@@ -664,13 +671,83 @@ LEFT = {
 }
 
 
+_IGNORED = "echo x > a.log; git add -f a.log; git commit -qm x"
+_CONFLICT = (
+    "git checkout -qb topic; echo t > src/a.py; git commit -qam t; git checkout -q --detach HEAD~1;"
+    " echo b > src/a.py; git commit -qam b; git merge -q topic || true"
+)
+TRACKED: Mapping[str, tuple[str, Mapping[bytes, tuple[str, bytes] | None]]] = {
+    "a part of the tree only": (
+        "git sparse-checkout set --no-cone '/*' '!/docs'; test ! -e docs; echo new > new",
+        _NEW,
+    ),
+    "a part of the tree only, by folders": ("git sparse-checkout set docs; echo new > new", _NEW),
+    "a removal outside of that part": (
+        "git sparse-checkout set --no-cone '/*' '!/src'; git rm -q --sparse src/b.py",
+        {b"src/b.py": None},
+    ),
+    "an ignored file that was added": (
+        "echo x > a.log; echo y > b.log; git add -f a.log",
+        {b"a.log": ("100644", b"x\n")},
+    ),
+    "an ignored file that was committed": (
+        "mkdir build; echo x > build/x; git add -f build/x; git commit -qm x",
+        {b"build/x": ("100644", b"x\n")},
+    ),
+    "an ignored file of a branch": (
+        f"git checkout -qb topic; {_IGNORED}; git checkout -q --detach HEAD~1",
+        {b"a.log": ("100644", b"x\n")},
+    ),
+    "a file that is tracked no more": (
+        "git rm -q --cached empty; echo empty >> .gitignore",
+        {b"empty": None, b".gitignore": ("100644", b"*.log\nbuild/\nempty\n")},
+    ),
+    "a file that is tracked no more and not ignored": ("git rm -q --cached empty; echo new > new", _NEW),
+    "a conflict that is resolved": (
+        f"{_CONFLICT}; echo both > src/a.py",
+        {b"src/a.py": ("100644", b"both\n")},
+    ),
+    "no index": ("rm .git/index; echo new > new", _NEW),
+    "an index that is damaged": ("echo junk > .git/index; echo new > new", _NEW),
+    "an index that is empty": ("git read-tree --empty; echo new > new", _NEW),
+}
+
+
+@pytest.mark.parametrize(("script", "taken"), TRACKED.values(), ids=TRACKED.keys())
+def test_files_are_taken_as_the_tool_tracks_them(
+    slot: Slot, script: str, taken: Mapping[bytes, tuple[str, bytes] | None]
+) -> None:
+    """Where the work tree does not show it, its index does, as for a commit of the tool's."""
+    run_as_tool(slot, slot.begin(), script)
+    captured = slot.capture()
+    assert captured.problem == ""
+    assert slot.landed() == expected(slot, taken)
+
+
+def test_a_conflict_that_is_not_resolved_is_a_problem(slot: Slot) -> None:
+    """As for a commit; the markers would land."""
+    run_as_tool(
+        slot,
+        slot.begin(),
+        _CONFLICT,
+    )
+    assert slot.capture().problem == "a conflict that is not resolved: src/a.py"
+
+
+def test_what_is_kept_stays_out_of_the_patch_though_a_tool_adds_it(slot: Slot) -> None:
+    """So does what the tool's preset leaves out."""
+    tree = slot.begin("node_modules")
+    run_as_tool(
+        slot, tree, "mkdir node_modules; echo x > node_modules/x; git add -f node_modules; echo new > new"
+    )
+    assert slot.capture("node_modules").problem == ""
+    assert slot.landed() == expected(slot, _NEW)
+
+
 @pytest.mark.parametrize("left", LEFT.values(), ids=LEFT.keys())
 def test_work_beside_the_worktree_is_never_lost(slot: Slot, left: Left) -> None:
     """It is taken, or saved in a bundle and told; what is in the patch is not told."""
-    tree = slot.begin()
-    identity = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    env = {**os.environ, **identity, "MAINGATE_BASE": slot.commit}
-    subprocess.run(["sh", "-ec", left.script], cwd=tree, env=env, check=True)
+    run_as_tool(slot, slot.begin(), left.script)
 
     captured = slot.capture()
 

@@ -92,15 +92,20 @@ def _files_below(top: bytes, name: bytes) -> Iterator[tuple[bytes, bytes]]:
                 yield folder + b"/" + entry.name, entry.path
 
 
-def content_of_ref(*parts: bytes) -> bytes:
-    """Return the content of a file; empty where it is none, or none that git could have written."""
+def content_of_ref(*parts: bytes, limit: int = _MOST_BYTES) -> bytes:
+    """Return the content of a file; empty where it is none, or none that git could have written.
+
+    Args:
+        parts: The parts of its path; a link at its end is not followed.
+        limit: Bytes that are read at most.
+    """
     try:
         reading = os.open(os.path.join(*parts), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
     with os.fdopen(reading, "rb") as file:
         info = os.fstat(reading)
-        return file.read(_MOST_BYTES) if stat.S_ISREG(info.st_mode) else b""
+        return file.read(limit) if stat.S_ISREG(info.st_mode) else b""
 
 
 def _kind(path: bytes) -> int:

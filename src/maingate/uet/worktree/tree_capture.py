@@ -9,7 +9,8 @@ sockets, which it would wait for, and the ``.git`` of nested repositories, which
 submodule and whose configuration it would obey.
 
 ``git add -A`` goes by the ``.gitignore`` files as the tool left them: an untracked, ignored file
-is no part of the patch, and a tool that changes a ``.gitignore`` has that change in its patch.
+is no part of the patch, and a tool that changes a ``.gitignore`` has that change in its patch. Which files it
+tracks, and which it has out of its sight, its index tells (``tool_index``).
 
 Standard library and few modules of ``uet`` only: a UET worker process imports this.
 """
@@ -36,6 +37,7 @@ from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.nested_repositories import Nested, Submodule, sort_nested, submodule_at
 from maingate.uet.worktree.other_work import add_objects, find_other_work
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, exclude, make_repository
+from maingate.uet.worktree.tool_index import ToolIndex, has_conflict, read_tool_index
 from maingate.uet.worktree.tool_message import message_header
 from maingate.uet.worktree.tree_survey import Survey, survey
 from maingate.wording import listed
@@ -57,6 +59,10 @@ _DIFF: Final = (
 )
 _AS_IT_IS: Final = b"* !text !eol !crlf !ident !working-tree-encoding\n"
 _FILES: Final = frozenset({b"100644", b"100755"})
+_NONE: Final = frozenset({b"000000"})
+"""The mode of a file that is gone."""
+_EXCLUDE: Final = b"exclude"
+"""The name of the file by which kept paths, and what presets leave out, are ignored."""
 _SHOWN: Final = 3
 _LATER: Final = 86400
 """Seconds by which an index is younger than all that it tells of."""
@@ -179,7 +185,7 @@ class _Taking:
             words = ("checkout", "--quiet", "--force", "--detach", "--no-recurse-submodules")
             tip = work.tips[branch]
             self._git(*words, tip)
-            self._take_tree()
+            self._take_tree(tip)
             self.notes.append(f"the patch is the branch {branch} of its clone; the worktree was as before")
         if lost := work.lost(self._git("write-tree").decode().strip()):
             path = self._diff.with_suffix(".bundle")
@@ -192,11 +198,16 @@ class _Taking:
         if diff and (header := message_header(messages)):
             self._diff.write_bytes(header + diff)
 
-    def _take_tree(self) -> None:
+    def _take_tree(self, branch: str | None = None) -> None:
+        """Write the patch of the tree as it is; of a branch that is checked out, with all files it tracks."""
         found = survey(self._top, self._ground.keep, since=self._ground.since)
+        index = self._index_of_tool() if branch is None else self._index_at(branch)
         self._write_index()
         self._clear(found)
-        self._add(self._excluded(found))
+        left_out = self._excluded(found)
+        self._add(_specs(left_out), left_out)
+        if index is not None:
+            self._go_by(index, left_out)
         self._check_links()
         self._drop_unfiltered()
         self._diff.parent.mkdir(exist_ok=True)
@@ -288,9 +299,54 @@ class _Taking:
     def _is_left_out(self, path: bytes) -> bool:
         return any(path.startswith(folder + b"/") for folder in self._left_out)
 
-    def _add(self, left_out: Sequence[bytes]) -> None:
-        specs = _specs(left_out)
-        words = ("add", "-A", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
+    def _index_of_tool(self) -> ToolIndex | None:
+        return read_tool_index(self._ground.tree, self._ground.git_dir, self._git)
+
+    def _index_at(self, commit: str) -> ToolIndex:
+        """Return what the index of a clone with a commit checked out would have."""
+        return ToolIndex(tracked=self._names("ls-tree", "-r", "--name-only", "-z", "--full-tree", commit))
+
+    def _go_by(self, index: ToolIndex, left_out: Sequence[bytes]) -> None:
+        """Take files as the tool tracks them, where the work tree does not show that."""
+        hidden = {path: was for path, was in self._changed(_NONE).items() if path in index.out_of_sight}
+        if hidden:
+            self._restore(hidden)
+        added = self._names("ls-files", "-z")
+        if forced := self._forced(index.tracked - added, left_out):
+            specs = b"\0".join(b":(top,literal)" + path for path in forced)
+            self._add(specs, left_out, "--force")
+        if dropped := self._ignored(sorted(added - index.tracked)):
+            given = b"\0".join(sorted(dropped)) + b"\0"
+            self._git("update-index", "--force-remove", "-z", "--stdin", given=given)
+        conflicts = [path for path in sorted(index.unmerged) if has_conflict(self._top, path)]
+        self._complain("a conflict that is not resolved", conflicts)
+
+    def _forced(self, paths: Collection[bytes], left_out: Sequence[bytes]) -> list[bytes]:
+        """Return those of the files that a tool tracks though a `.gitignore` ignores them."""
+        there = [
+            path
+            for path in sorted(paths)
+            if os.path.lexists(os.path.join(self._top, path))
+            and not (self._ground.keep.keeps(path) or self._is_left_out(path) or path in left_out)
+        ]
+        ignored = self._ignored(there)
+        return [path for path in there if ignored.get(path, _EXCLUDE).rpartition(b"/")[2] != _EXCLUDE]
+
+    def _ignored(self, paths: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return those of the files that rules ignore, tracked or not, each with the file of the rule."""
+        if not paths:
+            return {}
+        given = b"\0".join(paths) + b"\0"
+        words = ("check-ignore", "--no-index", "--verbose", "-z", "--stdin")
+        fields = self._git(*words, given=given, check=False).split(b"\0")
+        found = zip(fields[::4], fields[2::4], fields[3::4], strict=False)
+        return {path: file for file, pattern, path in found if not pattern.startswith(b"!")}
+
+    def _names(self, *words: str) -> frozenset[bytes]:
+        return frozenset(self._git(*words).split(b"\0")[:-1])
+
+    def _add(self, specs: bytes, left_out: Sequence[bytes], *options: str) -> None:
+        words = ("add", "-A", *options, "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
         try:
             self._git(*words, given=specs)
         except GitError as error:
