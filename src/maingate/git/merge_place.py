@@ -94,6 +94,32 @@ def attributes_of(repository: Repository, tree: str, paths: Iterable[bytes]) -> 
             yield path, repository.read_blob(entry.id)
 
 
+def merged_by_drivers(
+    rules: MergeRules, paths: Iterable[bytes], ask: Callable[..., GitResult]
+) -> frozenset[bytes]:
+    """Return those of some paths whose merges are made by drivers of the configuration.
+
+    Args:
+        rules: The rules of merges.
+        paths: The paths.
+        ask: The call of git that merges.
+    """
+    settings = dict(rules.settings)
+    drivers = {name.removeprefix("merge.").removesuffix(".driver") for name in settings if _is_driver(name)}
+    if not drivers:
+        return frozenset()
+    fields = ask("check-attr", "-z", "--stdin", "merge", given=b"\0".join(paths)).stdout.split(b"\0")
+    named = {path: os.fsdecode(value) for path, value in zip(fields[::3], fields[2::3], strict=False)}
+    usual = settings.get("merge.default", "")
+    return frozenset(
+        path for path, value in named.items() if (usual if value == "unspecified" else value) in drivers
+    )
+
+
+def _is_driver(name: str) -> bool:
+    return name.startswith("merge.") and name.endswith(".driver")
+
+
 def merge_by_command(
     repository: Repository, commits: tuple[str, str], words: Sequence[str], *, into: str | None
 ) -> str | tuple[bytes, ...]:

@@ -338,13 +338,22 @@ def test_a_merge_goes_by_the_merge_drivers(repo: GitRepo, opened: Repository, wh
     assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
 
 
-def test_a_driver_that_drops_the_patch_is_not_believed(repo: GitRepo, opened: Repository) -> None:
-    """A driver may keep the other side; then the patch did not apply."""
+@pytest.mark.parametrize("named", ["f merge=mine\n", ""])
+def test_a_driver_may_keep_the_other_side(repo: GitRepo, opened: Repository, named: str) -> None:
+    """As for `git am -3`: the rest of the patch lands, and a patch of such files alone is there already."""
     repo.git("config", "merge.mine.driver", "true")
-    repo.commit({".gitattributes": "f merge=mine\n", "f": "0\n"})
-    diff = repo.diff_of({"f": "theirs\n"})
+    if not named:
+        repo.git("config", "merge.default", "mine")
+    repo.commit({".gitattributes": named, "f": "0\n"})
+    alone, with_more = repo.diff_of({"f": "theirs\n"}), repo.diff_of({"f": "theirs\n", "new": "new\n"})
     repo.commit({"f": "ours\n"})
-    assert isinstance(apply(opened, repo.tree(), diff), NotApplied)
+    assert refusal(apply(opened, repo.tree(), alone)) is ReasonCode.ALREADY_APPLIED
+    repo.write({"new": "new\n"})
+    repo.git("add", "-A")
+    assert applied_by(apply(opened, repo.tree(), with_more)) == (
+        repo.git("write-tree"),
+        ApplyMethod.THREE_WAY,
+    )
 
 
 def test_part_of_a_patch_may_be_there_already(repo: GitRepo, opened: Repository) -> None:

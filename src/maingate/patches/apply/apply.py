@@ -31,7 +31,7 @@ from functools import cached_property, partial
 from typing import Final
 
 from maingate.git.merge import MergeConflict, merge_trees
-from maingate.git.merge_place import attributes_of, merging
+from maingate.git.merge_place import attributes_of, merged_by_drivers, merging
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.patches.apply.doubt_resolution import locate
@@ -236,11 +236,15 @@ class _Application:
         return _refused(ReasonCode.CONFLICT, message, {"paths": self.shown_paths(), "git": []})
 
     def three_way(self) -> Applied | NotApplied:
-        """Apply the patch by a merge with the files that it was made on, by the rules of `git merge`."""
+        """Apply the patch by a merge with the files that it was made on, by the rules of `git merge`.
+
+        The result must have the changes of the patch, except where a driver of the configuration merges.
+        """
         attributes = attributes_of(self.repository, self.base_tree, self.touched)
         with merging(self.repository, attributes, into=None) as ask:
             private = self.repository.private_git_dir()
             merged = attempt(private, self.index, self.text_to_merge(), ("--3way",), ask=ask)
+            by_driver = merged_by_drivers(self.repository.merge_rules, self.touched, ask)
         if not merged.took:
             return self.refused(merged.complaints, is_malformed=merged.is_malformed)
         readings = self.readings(merged)
@@ -249,9 +253,10 @@ class _Application:
             after = merged.entries.get(path)
             as_read = reading.is_readable and reading.entry == after
             own_base = self.own_base(reading.change)
-            if not as_read and not is_merged(
-                self.repository, self.before(reading.change), reading.change, after, own_base
-            ):
+            before = self.before(reading.change)
+            if before is not None and path in by_driver and after is not None:
+                continue
+            if not as_read and not is_merged(self.repository, before, reading.change, after, own_base):
                 return self.malformed(merged, readings)
         if not self.is_confined(merged):
             return self.malformed(merged, readings)
