@@ -14,6 +14,18 @@ from typing import Final
 RAW_DATE: Final = re.compile(r"@?(-?\d{1,19})\s+([+-])(\d{1,4})(\d\d)")
 """Git's own form of a date: ``1700000000 +0100``; a zone can have more digits than git keeps."""
 _ZONE: Final = re.compile(r"\s([+-])(\d\d):?(\d\d)(?::?(\d\d))?\s*(?:\([^()]*\)\s*)?$")
+_NAME: Final = re.compile(r"\d\s+([A-Za-z]{1,5})\s*(?:\([^()]*\)\s*)?$")
+_HALF_DAY: Final = re.compile(r"(:\d\d)\s*([AaPp])[Mm]\b")
+_NAMED_ZONES: Final = """
+    IDLW -12, NT -11, CAT -10, HST -10, HDT -9, YST -9, YDT -8, PST -8, PDT -7, MST -7, MDT -6, CST -6,
+    CDT -5, EST -5, EDT -4, AST -3, ADT -2, WAT -1, UT 0, UTC 0, GMT 0, Z 0, WET 0, BST 1, MET 1, MEWT 1,
+    CET 1, FWT 1, MEST 2, CEST 2, MESZ 2, FST 2, EET 2, EEST 3, WAST 7, WADT 8, CCT 8, JST 9, EAST 10,
+    GST 10, EADT 11, NZT 12, NZST 12, IDLE 12, NZDT 13
+"""
+"""The zones that git knows by name, in hours; some are others than elsewhere."""
+_HOURS_OF_NAMED: Final = {
+    name: int(hours) for name, hours in (zone.split() for zone in _NAMED_ZONES.split(","))
+}
 _CYCLE: Final = 400
 """Years after which the calendar repeats."""
 _SECONDS_OF_CYCLE: Final = 146_097 * 86_400
@@ -105,10 +117,13 @@ def _raw(found: re.Match[str], text: str) -> GitDate:
 
 
 def _of_mail(text: str) -> GitDate:
-    parts = parsedate_tz(text)
+    half = _HALF_DAY.search(text)
+    parts = parsedate_tz(_HALF_DAY.sub(r"\1", text))
     if parts is None:
         raise ValueError(f"{text!r} is no date")
     year, month, day, hour, minute, second = parts[:6]
+    if half is not None:
+        hour = hour % 12 + (12 if half[2] in "Pp" else 0)
     if not (1 <= month <= 12 and 1 <= day <= 31 and hour < _HOURS_OF_DAY and minute < 60 and second <= 60):  # noqa: PLR2004 - the calendar
         raise ValueError(f"{text!r} is no date")
     cycles, within = divmod(year, _CYCLE)
@@ -117,12 +132,18 @@ def _of_mail(text: str) -> GitDate:
     local += (cycles - 5) * _SECONDS_OF_CYCLE
     found = _ZONE.search(text)
     if found is None:
-        named = parts[9] or 0
-        minutes = abs(named) // 60
-        zone = f"{'-' if named < 0 else '+'}{minutes // 60:02d}{minutes % 60:02d}"
-        return _date(local - named, zone, "", text)
+        return _in_named_zone(local, text)
     if int(found[2]) >= _HOURS_OF_DAY or int(found[3]) >= 60:  # noqa: PLR2004 - minutes
         return GitDate(local, loss=f"the zone {found[0].strip()} is none: read as UTC")
     east = int(found[2]) * 3600 + int(found[3]) * 60 + int(found[4] or 0)
     zone = f"{found[1]}{found[2]}{found[3]}"
     return _date(local - (-east if found[1] == "-" else east), zone, found[4] or "", text)
+
+
+def _in_named_zone(local: int, text: str) -> GitDate:
+    """Return a date whose zone is a name; without one, or with one that git does not know, it is UTC."""
+    found = _NAME.search(text)
+    hours = 0 if found is None else _HOURS_OF_NAMED.get(found[1].upper())
+    if found is not None and hours is None:
+        return GitDate(local, loss=f"the zone {found[1]} is not known: read as UTC")
+    return _date(local - (hours or 0) * 3600, f"{hours or 0:+03d}00", "", text)
