@@ -20,7 +20,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from maingate.clock import LOOK, RunningTime
@@ -99,6 +99,7 @@ def run_git(
     timeout: float | None = None,
     persons_config: bool = False,
     runs_programs: bool = False,
+    unsaid: str = "",
     keep_open: Sequence[int] = (),
 ) -> GitResult:
     """Run one git command to its end, in a process group of its own.
@@ -119,6 +120,8 @@ def run_git(
         persons_config: Read the user's and the machine's configuration too; hooks and signing stay off.
         runs_programs: The command may run programs of the user's, such as filters: they must not ask at a
             terminal.
+        unsaid: A text that is left out of what git prints on standard error, such as what Maingate put before
+            a command of the user's.
         keep_open: Descriptors that the command inherits, and so holds for as long as it lives.
 
     Raises:
@@ -149,6 +152,8 @@ def run_git(
         ) from error
     except OSError as error:
         raise GitError(f"git could not be run: {error}", command=_words(args)) from error
+    if unsaid:
+        result = replace(result, stderr=result.stderr.replace(unsaid, ""))
     if check and result.code != 0:
         raise failure(args, result)
     return result

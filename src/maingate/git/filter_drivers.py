@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from maingate.errors import GitError
 from maingate.git.command import run_git
 from maingate.git.config_text import section_lines
 from maingate.git.persons_programs import as_variables, place_of, settings_in
@@ -26,6 +27,7 @@ from maingate.git.persons_programs import as_variables, place_of, settings_in
 _NAME: Final = re.compile(r"filter\..+\.(clean|smudge|process|required)", re.DOTALL)
 _TRANSPORT: Final = re.compile(r"protocol\.(?P<name>.+)\.allow")
 _FAILURE: Final = re.compile(r"(?:clean|smudge) filter .* failed|external filter .* failed|filter-process")
+_PREFIX: Final = re.compile("^(?:error|fatal|warning): ")
 FILTER_TIMEOUT: Final = 600.0
 """Seconds that writing the files of a commit may take where filters take part."""
 
@@ -124,6 +126,12 @@ def filters_of(attributes: bytes) -> dict[bytes, str]:
         for path, value in zip(fields[::3], fields[2::3], strict=False)
         if value not in {b"unspecified", b"unset", b"set"}
     }
+
+
+def failure_told(error: GitError) -> str:
+    """Return what git says about a filter that failed, each sentence once; else what the error says."""
+    lines = dict.fromkeys(_PREFIX.sub("", line) for line in (error.stderr or "").splitlines() if line.strip())
+    return "; ".join(lines) or str(error)
 
 
 def is_filter_failure(said: str) -> bool:

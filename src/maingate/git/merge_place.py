@@ -72,6 +72,7 @@ def merging(
                 check=False,
                 timeout=GIT_TIMEOUT,
                 runs_programs=True,
+                unsaid=rules.place,
             )
 
         yield ask

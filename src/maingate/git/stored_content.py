@@ -65,6 +65,7 @@ def _asking(repository: Repository, drivers: FilterDrivers, folder: Path) -> Ask
             check=False,
             timeout=FILTER_TIMEOUT,
             runs_programs=True,
+            unsaid=drivers.place,
         )
 
     return ask

@@ -183,6 +183,7 @@ def test_content_that_a_filter_refuses_is_not_taken_raw(world: World, home: Path
     taken = world.tool("echo forbidden > a.secret; echo x > plain")
     assert taken.fault == "filter_failed"
     assert "clean filter 'crypt' failed" in taken.problem
+    assert "external filter 'grep -v forbidden' failed" in taken.problem
     assert taken.added == ["x"]
 
 
@@ -203,8 +204,13 @@ def test_a_tree_that_a_filter_cannot_write_is_no_verdict(world: World, home: Pat
     """The gate does not run on raw content, though the filter is not required."""
     configure(home, clean="cat", smudge="echo the store is away >&2; false")
     world.worktree = world.opened()
-    with pytest.raises(FilterError, match="the store is away"):
+    with pytest.raises(FilterError) as told:
         world.worktree.move(world.commit)
+    assert str(told.value) == (
+        "a filter of git's configuration failed: the store is away; external filter 'echo the store is away "
+        ">&2; false' failed 1; external filter 'echo the store is away >&2; false' failed; a.secret: smudge "
+        "filter crypt failed"
+    )
     folder = world.worktree.slot_dir.parent
     outcome = execute(gate_job(world.commit), worktree=world.worktree, artifacts=artifacts_in(folder))
     assert (outcome.passed, outcome.fault) == (False, "filter_failed")

@@ -9,7 +9,7 @@ from typing import Final
 
 from maingate.errors import FilterError, GitError
 from maingate.git.command import run_git
-from maingate.git.filter_drivers import FILTER_TIMEOUT, FilterDrivers, is_filter_failure
+from maingate.git.filter_drivers import FILTER_TIMEOUT, FilterDrivers, failure_told, is_filter_failure
 from maingate.system.removal import all_below, are_folders, remove
 from maingate.uet.worktree.slot_repository import CONTROL_CONFIG, leave_only, make_repository
 from maingate.uet.worktree.untouched_paths import content_of
@@ -88,9 +88,10 @@ class Control:
                 env=env | filters,
                 timeout=FILTER_TIMEOUT,
                 runs_programs=True,
+                unsaid=self._drivers.place,
             )
         except GitError as error:
             if error.exit_code is None or is_filter_failure(error.stderr or ""):
-                raise FilterError(f"a filter of git's configuration failed: {error}") from error
+                raise FilterError(f"a filter of git's configuration failed: {failure_told(error)}") from error
             raise
         return self.index()

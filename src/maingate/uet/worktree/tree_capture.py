@@ -448,6 +448,7 @@ class _Taking:
             check=check,
             timeout=left,
             runs_programs=True,
+            unsaid=ground.drivers.place,
         ).stdout
 
 
