@@ -127,7 +127,7 @@ def git(tree: Path, *args: str) -> None:
 def run_as_tool(slot: Slot, tree: Path, script: str) -> None:
     """Run a script in the worktree as a tool would."""
     identity = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    env = {**os.environ, **identity, "MAINGATE_BASE": slot.commit}
+    env = {**os.environ, **identity, "MAINGATE_BASE": slot.commit, "TMPDIR": str(slot.diff.parent.parent)}
     subprocess.run(["sh", "-ec", script], cwd=tree, env=env, check=True, capture_output=True)
 
 
@@ -665,6 +665,25 @@ LEFT = {
     "a squashed branch": Left(
         f"git checkout -qb topic; {_COMMIT}; git checkout -q --detach HEAD~1; git merge -q --squash topic",
         _NEW,
+    ),
+    "a tag": Left(
+        f"{_COMMIT}; git tag v1; git reset -q --hard HEAD~1", {}, _SAVED.format("tags/v1"), ("new",)
+    ),
+    "a tag with a message": Left(
+        f"{_COMMIT}; git tag -a -m v1 v1; git reset -q --hard HEAD~1", {}, _SAVED.format("tags/v1"), ("new",)
+    ),
+    "a commit that belongs to nothing": Left(
+        f"{_COMMIT}; git checkout -q --detach $MAINGATE_BASE", {}, "its work in commit ", ("new",)
+    ),
+    "commits that were made again": Left(f"{_COMMIT}; git commit -q --amend -m again", _NEW),
+    "a commit that was dropped for other work": Left(
+        f"{_COMMIT}; git reset -q --hard HEAD~1; echo a > src/a.py", {b"src/a.py": ("100644", b"a\n")}
+    ),
+    "commits that were fetched": Left(
+        "git init -q $TMPDIR/far; cd $TMPDIR/far; git commit -q --allow-empty -m far; git tag far; cd -;"
+        " git fetch -q $TMPDIR/far HEAD:refs/remotes/far/main tag far; git branch topic far/main;"
+        " rm -rf $TMPDIR/far",
+        {},
     ),
     "a branch of the source": Left("git branch other HEAD", {}),
     "work that was taken back": Left(f"{_COMMIT}; git checkout -qb topic; git rm -qf new; rm -f new", {}),

@@ -29,8 +29,10 @@ def test_branches_stashes_and_worktrees_are_found(repo: GitRepo, tmp_path: Path)
         head=second,
         branches={"main": second, "packed/one": first},
         others={"stash@{0}": repo.git("rev-parse", "stash"), "worktrees/other/HEAD": first},
-        published=frozenset({first}),
+        tags={"tags/v1": first},
+        dropped=(second, first),
     )
+    assert found.published == {first}
 
 
 def test_a_detached_head_is_a_branch_without_a_name(repo: GitRepo) -> None:
@@ -39,6 +41,7 @@ def test_a_detached_head_is_a_branch_without_a_name(repo: GitRepo) -> None:
     repo.git("checkout", "-q", "--detach")
     assert tips(repo).head == first
     assert tips(repo).branches == {"main": first, "HEAD": first}
+    assert tips(repo).dropped == (first,)
 
 
 def test_nothing_but_files_of_ids_is_believed(repo: GitRepo, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 
 _OID: Final = re.compile(rb"[0-9a-f]{40}")
 _PACKED: Final = re.compile(rb"^([0-9a-f]{40}) refs/(\S+)$", re.MULTILINE)
-_STASHED: Final = re.compile(rb"^[0-9a-f]{40} ([0-9a-f]{40}) ", re.MULTILINE)
+_LOGGED: Final = re.compile(rb"^[0-9a-f]{40} ([0-9a-f]{40}) ", re.MULTILINE)
 _LINK: Final = b"ref: refs/heads/"
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_REFS: Final = 10_000
@@ -32,13 +32,22 @@ class CloneTips:
         head: The commit that is checked out; empty when it is unknown.
         branches: The commit of each branch, and of a detached head.
         others: The commit of each stash and of each other worktree.
-        published: The commits of remotes' branches and the objects of tags.
+        tags: The object of each tag.
+        remotes: The commits of remotes' branches.
+        dropped: The commits that were checked out once, newest first (git-reflog).
     """
 
     head: str = ""
     branches: dict[str, str] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
-    published: frozenset[str] = frozenset()
+    tags: dict[str, str] = field(default_factory=dict)
+    remotes: frozenset[str] = frozenset()
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def published(self) -> frozenset[str]:
+        """The commits of remotes' branches and the objects of tags."""
+        return self.remotes.union(self.tags.values())
 
 
 def read_tips(git_dir: bytes) -> CloneTips:
@@ -60,16 +69,23 @@ def read_tips(git_dir: bytes) -> CloneTips:
         head=checked_out,
         branches=branches,
         others=dict(_others(git_dir)),
-        published=frozenset(oid for name, oid in refs.items() if name.startswith((b"remotes/", b"tags/"))),
+        tags={_text(name): oid for name, oid in refs.items() if name.startswith(b"tags/")},
+        remotes=frozenset(oid for name, oid in refs.items() if name.startswith(b"remotes/")),
+        dropped=tuple(dict.fromkeys(reversed(_logged(git_dir, b"logs/HEAD")))),
     )
 
 
+def _logged(git_dir: bytes, name: bytes) -> list[str]:
+    """Return the commits that a reflog has, oldest first."""
+    return [oid.decode() for oid in _LOGGED.findall(content_of_ref(git_dir, name))]
+
+
 def _others(git_dir: bytes) -> Iterator[tuple[str, str]]:
-    stashed = _STASHED.findall(content_of_ref(git_dir, b"logs/refs/stash"))
+    stashed = _logged(git_dir, b"logs/refs/stash")
     if not stashed and (oid := _OID.match(content_of_ref(git_dir, b"refs/stash"))):
-        stashed = [oid[0]]
-    for number, oid in enumerate(reversed(stashed)):
-        yield f"stash@{{{number}}}", oid.decode()
+        stashed = [oid[0].decode()]
+    for number, stash in enumerate(reversed(stashed)):
+        yield f"stash@{{{number}}}", stash
     for name, path in _files_below(git_dir, b"worktrees"):
         if name.count(b"/") == 2 and name.endswith(b"/HEAD") and (oid := _OID.match(content_of_ref(path))):  # noqa: PLR2004
             yield _text(name), oid[0].decode()

@@ -4,22 +4,26 @@ A tool may leave its work on a branch of its clone and check the base out again,
 clone is removed, so that work is saved in a bundle beside the patch. Where the worktree is as it was and one
 branch is simply ahead of the base, that branch is the tool's work, and is checked out to be taken.
 
-Commits that the source has already are no work of the tool; nor are those that the checked-out commit stands
-on, or whose files are all in the patch.
+Commits that the source has already are no work of the tool; nor are those that it has fetched, that the
+checked-out commit stands on, or whose files are all in the patch. Where there is no patch and no such commit,
+the newest one is saved that was checked out once and belongs to nothing any more.
 """
 
+import itertools
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from maingate.errors import GitError
-from maingate.uet.worktree.clone_tips import CloneTips, read_tips
+from maingate.uet.worktree.clone_tips import read_tips
 from maingate.wording import listed
 
 Git = Callable[..., bytes]
 _SHOWN: Final = 5
+_SHORT: Final = 12
+_MOST_DROPPED: Final = 100
 _MESSAGES: Final = (
     *("log", "--reverse", "--first-parent", "--max-count=20", "--encoding=UTF-8"),
     *("--no-show-signature", "--no-notes", "--no-color", "--format=%B%x00"),
@@ -38,6 +42,8 @@ class OtherWork:
         tips: The new commits by the name of their branch, stash or worktree.
         branches: The names among them that are branches.
         head: The commit that is checked out in the clone.
+        fetched: The commits of remotes' branches.
+        dropped: The new commits that were checked out once, newest first.
     """
 
     git: Git
@@ -45,6 +51,8 @@ class OtherWork:
     tips: dict[str, str]
     branches: frozenset[str]
     head: str
+    fetched: frozenset[str] = frozenset()
+    dropped: tuple[str, ...] = ()
 
     def only_branch(self) -> str | None:
         """Return the branch that is ahead of the base where it is the only one, and not checked out."""
@@ -58,15 +66,20 @@ class OtherWork:
         )
         return name if is_ahead else None
 
-    def lost(self, tree: str) -> dict[str, str]:
+    def lost(self, tree: str, *, is_empty: bool) -> dict[str, str]:
         """Return those of the commits that would be lost with the clone.
 
         Args:
             tree: The tree that the patch leads to.
+            is_empty: Whether there is no patch.
         """
-        kept = {self.base, *({self.head} & {*self.tips.values()})}
+        kept = {self.base, *({self.head} & {*self.tips.values()}), *self.fetched}
         kept |= {tip for tip in self.tips.values() if self._tree_of(tip) == tree}
-        return {name: tip for name, tip in self.tips.items() if not self._is_in(tip, kept)}
+        lost = {name: tip for name, tip in self.tips.items() if not self._is_in(tip, kept)}
+        if lost or not is_empty:
+            return lost
+        dropped = (tip for tip in self.dropped if not self._is_in(tip, kept))
+        return {f"commit {tip[:_SHORT]}": tip for tip in itertools.islice(dropped, 1)}
 
     def messages(self, tip: str) -> list[bytes]:
         """Return the messages of the commits from the base to a commit, oldest first; none beside it."""
@@ -127,14 +140,31 @@ def find_other_work(tree: Path, git_dir: Path, base: str, git: Git) -> OtherWork
         GitError: A commit cannot be read.
     """
     tips = read_tips(os.fsencode(tree / ".git"))
-    new = _new_commits(tips, git)
+    named = {**tips.branches, **tips.others}
+    log = tips.dropped[:_MOST_DROPPED]
+    new = _missing([*named.values(), *tips.tags.values(), *log], git)
     if not new:
         return None
     add_objects(git_dir, os.fsencode(tree / ".git" / "objects"))
-    for oid in {*new.values()}:
+    found = {name: oid for name, oid in named.items() if oid in new}
+    for oid in {*found.values()}:
         if git("cat-file", "-t", oid).strip() != b"commit":
             raise GitError(f"{oid} in the tool's clone is no commit")
-    return OtherWork(git=git, base=base, tips=new, branches=frozenset(tips.branches), head=tips.head)
+    for name, oid in tips.tags.items():
+        if oid in new and (
+            commit := git("rev-parse", "--quiet", "--verify", f"{oid}^{{commit}}", check=False)
+        ):
+            found[name] = commit.decode().strip()
+    gone = _missing([*tips.remotes, *log], git)
+    return OtherWork(
+        git=git,
+        base=base,
+        tips=found,
+        branches=frozenset(tips.branches),
+        head=tips.head,
+        fetched=frozenset(tips.remotes - gone),
+        dropped=tuple(oid for oid in log if oid in new and oid not in gone),
+    )
 
 
 def add_objects(git_dir: Path, objects: bytes) -> None:
@@ -143,12 +173,8 @@ def add_objects(git_dir: Path, objects: bytes) -> None:
         file.write(objects + b"\n")
 
 
-def _new_commits(tips: CloneTips, git: Git) -> dict[str, str]:
-    """Return the commits that the source does not have."""
-    named = {**tips.branches, **tips.others}
-    if not named:
-        return {}
-    given = "".join(f"{oid}\n" for oid in sorted({*named.values()})).encode()
-    told = git("cat-file", "--batch-check", given=given).decode().splitlines()
-    missing = {line.partition(" ")[0] for line in told if line.endswith(" missing")}
-    return {name: oid for name, oid in named.items() if oid in missing}
+def _missing(oids: Iterable[str], git: Git) -> frozenset[str]:
+    """Return those of some objects that git does not find."""
+    given = "".join(f"{oid}\n" for oid in sorted({*oids})).encode()
+    told = git("cat-file", "--batch-check", given=given).decode().splitlines() if given else []
+    return frozenset(line.partition(" ")[0] for line in told if line.endswith(" missing"))

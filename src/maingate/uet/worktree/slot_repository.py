@@ -44,12 +44,11 @@ def shallow_of(source: Path) -> bytes | None:
 
 
 def exclude(git_dir: Path, rules: KeepRules, *more: str) -> None:
-    """Write the rules by which a git directory ignores kept paths, and more."""
-    if rules.patterns or more:
-        lines = [(b"/" if b"/" in pattern else b"") + pattern + b"\n" for pattern in rules.patterns]
-        lines += [os.fsencode(pattern) + b"\n" for pattern in more]
-        (git_dir / "info").mkdir()
-        (git_dir / "info" / "exclude").write_bytes(b"".join(lines))
+    """Write the rules by which a git directory ignores kept paths, and more; `git init` has the file, too."""
+    lines = [(b"/" if b"/" in pattern else b"") + pattern + b"\n" for pattern in rules.patterns]
+    lines += [os.fsencode(pattern) + b"\n" for pattern in more]
+    (git_dir / "info").mkdir()
+    (git_dir / "info" / "exclude").write_bytes(b"".join(lines))
 
 
 def make_repository(git_dir: Path, source: Path, *, config: str, head: str) -> None:

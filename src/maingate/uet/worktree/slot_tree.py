@@ -266,4 +266,5 @@ class SlotTree:
         make_repository(visible, self._source, config=config, head=wanted.commit)
         (visible / "packed-refs").write_bytes(os.fsencode(view.refs))
         (visible / "index").write_bytes(index)
+        (visible / "hooks").mkdir()
         exclude(visible, KeepRules(wanted.patterns))

@@ -187,7 +187,8 @@ class _Taking:
             self._git(*words, tip)
             self._take_tree(tip)
             self.notes.append(f"the patch is the branch {branch} of its clone; the worktree was as before")
-        if lost := work.lost(self._git("write-tree").decode().strip()):
+            is_empty = False
+        if lost := work.lost(self._git("write-tree").decode().strip(), is_empty=is_empty):
             path = self._diff.with_suffix(".bundle")
             self.notes.append(work.save(lost, path, limit=self._wanted.max_bytes, secrets=self._secrets))
         self._add_message(work.messages(tip))
