@@ -13,10 +13,9 @@ def apply_patch(
     intake: Intake,
     *,
     onto: str = "HEAD",
-    history: Preimages | None = None,
 ) -> Applied | NotApplied:
     """Apply a patch to a tree; the files of that commit's history are those it may be merged by."""
-    history = history or Preimages(repository, repository.resolve_commit(onto))
+    history = Preimages(repository, repository.resolve_commit(onto))
     return apply.apply_patch(repository, tree, intake, history=history)
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from maingate.git.repository import Repository
 from maingate.patches.apply.outcomes import Applied, ApplyMethod, NotApplied
-from maingate.patches.apply.preimages import Preimages
-from maingate.patches.intake import Intake, take_in
+from maingate.patches.intake import take_in
 from maingate.patches.repair_record import Repair, RepairKind
 from maingate.reasons import Reason, ReasonCode
 from support.applying import apply_patch
@@ -402,23 +401,25 @@ def test_a_removal_of_a_file_that_was_moved_is_a_conflict(
     assert refusal(apply(opened, repo.tree(), diff)) is wanted
 
 
-def test_a_series_follows_a_file_that_was_moved_since(repo: GitRepo, opened: Repository) -> None:
-    """The second patch was made on what the first one made of the file, which no history has."""
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_series_follows_a_file_that_was_moved_since(
+    repo: GitRepo, opened: Repository, is_edited: bool
+) -> None:
+    """As for `git am -3`, by its content: no history has the file that the second patch was made on."""
     first = repo.diff_of({"a.txt": with_line(5, "five\n")})
     repo.commit({"a.txt": with_line(5, "five\n")})
     second = repo.diff_of({"a.txt": with_line(5, "five\n").replace("line 20\n", "twenty\n")})
     repo.git("reset", "-q", "--hard", "HEAD~1")
-    repo.commit({"a.txt": None, "moved.txt": "first\n" + LINES})
-    history = Preimages(opened, repo.head())
-    tree = repo.tree()
-    for diff in (first, second):
-        taken = take_in(diff, max_bytes=1 << 20)
-        assert isinstance(taken, Intake)
-        outcome = apply_patch(opened, tree, taken, history=history)
-        assert isinstance(outcome, Applied), outcome
-        tree = outcome.tree
-    made = repo.git("show", f"{tree}:moved.txt").splitlines()
-    assert ("five" in made, "twenty" in made, made[0]) == (True, True, "first")
+    repo.commit({"a.txt": None, "moved.txt": ("first\n" if is_edited else "") + LINES})
+    outcome = apply(opened, repo.tree(), first)
+    repo.git("read-tree", "-u", "--reset", applied_by(outcome)[0])
+    repo.git("commit", "-q", "-m", "first")
+    outcome = apply(opened, repo.tree(), second)
+    if is_edited:
+        assert refusal(outcome) is ReasonCode.CONFLICT
+    else:
+        made = repo.git("show", f"{applied_by(outcome)[0]}:moved.txt").splitlines()
+        assert ("five" in made, "twenty" in made, len(made)) == (True, True, 40)
 
 
 def test_a_pure_rename_takes_the_file_as_it_is(repo: GitRepo, opened: Repository) -> None:

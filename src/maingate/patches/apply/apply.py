@@ -203,7 +203,6 @@ class _Application:
         for state in self.history.states(self.intake.files):
             made = _Application(self.repository, state, self.intake, self.history).exactly()
             if made is not None:
-                self.history.follow(made)
                 merged = merge_trees(self.repository, base=state, ours=self.base_tree, theirs=made)
                 return self.merged_elsewhere(merged) if isinstance(merged, str) else self.in_conflict(merged)
         return None

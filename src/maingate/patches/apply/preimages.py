@@ -16,12 +16,13 @@ from itertools import chain
 from typing import Final
 
 from maingate.errors import GitError
-from maingate.git.repository import Repository
+from maingate.git.repository import GitEntry, Repository
 from maingate.patches.model import ChangeKind, FileChange, patched
 from maingate.patches.text.wholeness import is_blob
 
 _WALK: Final = ("log", "--full-history", "--diff-merges=first-parent", "--no-renames")
 """Options that find every blob that was ever at a path: all sides of merges, and their own changes."""
+_NO_BLOB: Final = "none"
 _MOST_STATES: Final = 50
 """Commits at most that are looked at for a state that a patch was made on."""
 
@@ -38,7 +39,6 @@ class Preimages:
         self._repository, self.onto = repository, onto
         self._known: dict[tuple[bytes | None, str], list[str]] = {}
         self._made_on: str | None = None
-        self._followed: list[str] = []
 
     def turn_to(self, commit: str | None) -> None:
         """Turn to the next patch.
@@ -47,10 +47,6 @@ class Preimages:
             commit: The commit that it is of, whose first parent belongs to the patch; None for none.
         """
         self._made_on = None if commit is None else _tree_before(self._repository, commit)
-
-    def follow(self, tree: str) -> None:
-        """Note the tree that a patch gave on its own state, on which the next one may have been made."""
-        self._followed.append(tree)
 
     def go_on(self, onto: str) -> None:
         """Move to another commit, one that has the former in its history."""
@@ -72,10 +68,14 @@ class Preimages:
         return fitting[0] if len(fitting) == 1 else None
 
     def states(self, changes: Sequence[FileChange]) -> Iterator[str]:
-        """Yield trees that have all files that changes were made on, the likeliest first."""
+        """Yield trees that have all files which changes were made on, the likeliest first.
+
+        They are the state before the commit that the patch is of, those of the history, and the present one
+        with files moved back that are elsewhere now, where an earlier patch of a series has followed them.
+        """
         before = [] if self._made_on is None else [self._made_on]
         seen = set[str]()
-        for tree in chain(before, reversed(self._followed), self._states_of_history(changes)):
+        for tree in chain(before, self._states_of_history(changes), self._moved_back(changes)):
             if tree not in seen and self._has_all(tree, changes):
                 yield tree
             seen.add(tree)
@@ -93,6 +93,36 @@ class Preimages:
         for commit in listed.stdout.decode().split():
             if self._repository.has_object(commit):
                 yield self._repository.tree_of(commit)
+
+    def _moved_back(self, changes: Sequence[FileChange]) -> Iterator[str]:
+        """Yield the tree in which each missing file is back, if that was moved and is otherwise as stated."""
+        repository, back = self._repository, dict[bytes, GitEntry | None]()
+        tree = repository.tree_of(self.onto)
+        for change in changes:
+            path = None if change.kind is ChangeKind.ADD else change.old_path
+            if path is not None and repository.entry_at(tree, path) is None:
+                moved = self._home_of(path, change.old_blob or _NO_BLOB, tree)
+                if moved is None:
+                    return
+                back |= {moved[0]: None, path: moved[1]}
+        if back:
+            yield repository.splice(tree, back)
+
+    def _home_of(self, path: bytes, blob: str, tree: str) -> tuple[bytes, GitEntry] | None:
+        """Return the only file of a tree that has a blob, and was not there when another path still was."""
+        repository, git = self._repository, self._repository.private_git_dir().git
+        place = b":(top,literal)" + path
+        gone = git(*_WALK, "-1", "--format=%P", self.onto, "--", place).stdout.decode().split()
+        last = next((each for each in gone if repository.entry_at(repository.tree_of(each), path)), None)
+        if last is None:
+            return None
+        then = repository.tree_of(last)
+        found = [
+            (name, entry)
+            for name, entry in repository.list_files(tree)
+            if entry.is_blob and entry.id.startswith(blob) and repository.entry_at(then, name) is None
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _has_all(self, tree: str, changes: Sequence[FileChange]) -> bool:
         for change in changes:
