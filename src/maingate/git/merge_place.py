@@ -7,6 +7,7 @@ checked out (git-sparse-checkout).
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,10 @@ _ODD: Final = frozenset({b".", b"..", b".git"})
 """Names in a tree that no checkout has; none is written."""
 _USERS: Final = "users-attributes"
 _SPARSE: Final = ("-c", "core.sparseCheckout=true", "-c", "core.sparseCheckoutCone=false")
+_SPEAKING: Final = re.compile(rb"\bmerge\b|\bbinary\b")
+"""Words by which attributes may say how a file is merged."""
+_BY_LINES: Final = frozenset({"set", "text", "union"})
+"""The values of the attribute `merge` with which changes of different lines are put together."""
 _CONFLICT: Final = 1
 """The exit code of a `git merge` that leaves conflicts."""
 
@@ -105,16 +110,39 @@ def merged_by_drivers(
         paths: The paths.
         ask: The call of git that merges.
     """
-    settings = dict(rules.settings)
-    drivers = {name.removeprefix("merge.").removesuffix(".driver") for name in settings if _is_driver(name)}
-    if not drivers:
+    drivers = {
+        name.removeprefix("merge.").removesuffix(".driver") for name, _ in rules.settings if _is_driver(name)
+    }
+    named = _driver_of_each(rules, paths, ask) if drivers else {}
+    return frozenset(path for path, driver in named.items() if driver in drivers)
+
+
+def merged_otherwise(repository: Repository, tree: str, paths: Iterable[bytes]) -> frozenset[bytes]:
+    """Return those of some paths of a tree whose changes on both sides git does not put together as lines.
+
+    They conflict (``-merge``, ``merge=binary``), or a driver of the configuration merges them.
+    """
+    rules, touched = repository.merge_rules, list(paths)
+    attributes = list(attributes_of(repository, tree, touched))
+    texts = [rules.of_user, rules.of_repository, *(content for _, content in attributes)]
+    if not _default(rules) and not any(_SPEAKING.search(text) for text in texts):
         return frozenset()
+    with merging(repository, attributes, into=None) as ask:
+        named = _driver_of_each(rules, touched, ask)
+    return frozenset(path for path, driver in named.items() if driver not in _BY_LINES)
+
+
+def _driver_of_each(
+    rules: MergeRules, paths: Iterable[bytes], ask: Callable[..., GitResult]
+) -> dict[bytes, str]:
     fields = ask("check-attr", "-z", "--stdin", "merge", given=b"\0".join(paths)).stdout.split(b"\0")
-    named = {path: os.fsdecode(value) for path, value in zip(fields[::3], fields[2::3], strict=False)}
-    usual = settings.get("merge.default", "")
-    return frozenset(
-        path for path, value in named.items() if (usual if value == "unspecified" else value) in drivers
-    )
+    told = {path: os.fsdecode(value) for path, value in zip(fields[::3], fields[2::3], strict=False)}
+    usual = _default(rules) or "text"
+    return {path: usual if value == "unspecified" else value for path, value in told.items()}
+
+
+def _default(rules: MergeRules) -> str:
+    return dict(rules.settings).get("merge.default", "")
 
 
 def _is_driver(name: str) -> bool:

@@ -337,6 +337,36 @@ def test_a_merge_goes_by_the_merge_drivers(repo: GitRepo, opened: Repository, wh
     assert applied_by(outcome) == (repo.git("write-tree"), ApplyMethod.THREE_WAY)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "wanted"),
+    [
+        ("-merge", ReasonCode.CONFLICT),
+        ("binary", ReasonCode.CONFLICT),
+        ("merge=binary", ReasonCode.CONFLICT),
+        ("merge=mine", ReasonCode.ALREADY_APPLIED),
+        ("merge=unknown", None),
+        ("merge", None),
+        ("merge=union", None),
+        ("text", None),
+    ],
+)
+def test_a_file_that_git_does_not_merge_by_lines_is_not_put_together(
+    repo: GitRepo, opened: Repository, attribute: str, wanted: ReasonCode | None
+) -> None:
+    """Both sides have changed it, in places far apart: the attributes decide, as for `git merge`."""
+    repo.git("config", "merge.mine.driver", "true")
+    repo.commit({".gitattributes": f"a.txt {attribute}\n"})
+    diff = repo.diff_of({"a.txt": with_line(5, "five\n")}, "--text")
+    repo.commit({"a.txt": with_line(30, "thirty\n")})
+    outcome = apply(opened, repo.tree(), diff)
+    if wanted is None:
+        assert isinstance(outcome, Applied)
+        made = repo.git("show", f"{outcome.tree}:a.txt").splitlines()
+        assert {"five", "thirty"} <= {*made}
+    else:
+        assert refusal(outcome) is wanted
+
+
 @pytest.mark.parametrize("named", ["f merge=mine\n", ""])
 def test_a_driver_may_keep_the_other_side(repo: GitRepo, opened: Repository, named: str) -> None:
     """As for `git am -3`: the rest of the patch lands, and a patch of such files alone is there already."""

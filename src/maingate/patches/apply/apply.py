@@ -35,7 +35,7 @@ from maingate.git.merge_place import attributes_of, merged_by_drivers, merging
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry
 from maingate.patches.apply.doubt_resolution import locate
-from maingate.patches.apply.doubts import can_merge, is_blind, may_be_meant_elsewhere, only_adds
+from maingate.patches.apply.doubts import can_merge, is_blind, may_merge_otherwise, only_adds
 from maingate.patches.apply.expected import (
     REMOVING,
     ChangeReading,
@@ -180,8 +180,10 @@ class _Application:
         )
 
     def exact(self, exact: Applied | NotApplied, readings: list[ChangeReading]) -> Applied | NotApplied:
-        """Return the exact result, unless a merge finds that its lines belong elsewhere."""
-        unsure = (reading for reading in readings if may_be_meant_elsewhere(self.repository, reading))
+        """Return the exact result, unless a merge gives another."""
+        unsure = (
+            reading for reading in readings if may_merge_otherwise(self.repository, self.base_tree, reading)
+        )
         if not any(can_merge(self.history, reading) for reading in unsure):
             return exact
         merged = self.three_way()

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from maingate.git.merge_place import merged_otherwise
 from maingate.git.repository import Repository
 from maingate.patches.apply.expected import ChangeReading, is_repeated
 from maingate.patches.apply.preimages import Preimages
@@ -16,9 +17,14 @@ def can_merge(history: Preimages, reading: ChangeReading) -> bool:
     return is_content and _is_of_another_state(reading) and history.agreeing(reading.change) is not None
 
 
-def may_be_meant_elsewhere(repository: Repository, reading: ChangeReading) -> bool:
-    """Return whether a hunk's lines repeat in a file that differs from the one it was made on."""
-    return _is_of_another_state(reading) and is_repeated(repository, reading)
+def may_merge_otherwise(repository: Repository, tree: str, reading: ChangeReading) -> bool:
+    """Return whether a merge may give another result for a change that fits a file it was not made on.
+
+    The lines of a hunk may repeat there, or the file may be one that git does not merge by its lines.
+    """
+    if not _is_of_another_state(reading):
+        return False
+    return is_repeated(repository, reading) or bool(merged_otherwise(repository, tree, [reading.change.path]))
 
 
 def _is_of_another_state(reading: ChangeReading) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from maingate.git.repository import Repository
 from maingate.git.trees import GitEntry, TreeConflictError
-from maingate.patches.apply.doubts import may_be_meant_elsewhere
+from maingate.patches.apply.doubts import may_merge_otherwise
 from maingate.patches.apply.expected import ChangeReading, outcome, read_change
 from maingate.patches.apply.git_apply import judge_series, private_entries
 from maingate.patches.apply.outcomes import Applied, ApplyMethod
@@ -55,7 +55,9 @@ def read_exactly(
     if intake.needs_base or intake.is_zero_context or any(change.binary for change in intake.files):
         return None
     readings = [_read(repository, tree, change) for change in intake.files]
-    if not all(reading.is_exact and not may_be_meant_elsewhere(repository, reading) for reading in readings):
+    if not all(
+        reading.is_exact and not may_merge_otherwise(repository, tree, reading) for reading in readings
+    ):
         return None
     wanted = outcome(readings)
     changed = {path: entry for path, entry in wanted.items() if repository.entry_at(tree, path) != entry}
