@@ -65,6 +65,44 @@ def test_an_exported_changeset_keeps_author_date_and_message(
         )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "HEAD"),
+        ("show", "--format=fuller", "--stat", "-p", "HEAD"),
+        ("log", "-1", "-p", "--decorate=short", "HEAD"),
+        ("-c", "core.quotePath=false", "show", "--date=iso", "--notes", "HEAD"),
+    ],
+)
+def test_a_commit_that_git_shows_keeps_author_date_and_message(
+    repo: GitRepo, tmp_path: Path, do_import: Import, words: tuple[str, ...]
+) -> None:
+    """Its message is indented there, and fields and notes of git are no part of it."""
+    repo.commit({"a": "1\n"}, "base")
+    repo.write({"a": "2\n"})
+    said = (
+        "Größer\n\n    indented\n\nFix: all",
+        "--author=Ada Ünal <a@b>",
+        "--date=2026-03-03T10:00:00+0530",
+    )
+    repo.git("commit", "-q", "-a", "-m", *said)
+    repo.git("notes", "add", "-m", "a note")
+    (tmp_path / "shown.patch").write_bytes(repo.git_bytes(*words))
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    ((_, task),) = tasks_of(do_import(tmp_path / "shown.patch"))
+    assert (task.author, task.message) == ("Ada Ünal <a@b>", "Größer\n\n    indented\n\nFix: all")
+    assert str(task.date) == "2026-03-03 10:00:00+05:30"
+
+
+def test_several_commits_that_git_shows_are_refused(repo: GitRepo, tmp_path: Path, do_import: Import) -> None:
+    """They would be one patch with the author of the first."""
+    for number in range(3):
+        repo.commit({"a": f"{number}\n"}, f"commit {number}")
+    (tmp_path / "log.patch").write_bytes(repo.git_bytes("log", "-p", "HEAD~2..HEAD"))
+    with pytest.raises(UsageError, match=r"several commits.*git format-patch"):
+        do_import(tmp_path / "log.patch")
+
+
 def test_a_folder_of_mails_keeps_their_headers(repo: GitRepo, tmp_path: Path, do_import: Import) -> None:
     """Files that `git format-patch` wrote are mails, each with its author."""
     repo.commit({"a": "1\n"}, "base")

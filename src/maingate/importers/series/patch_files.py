@@ -19,6 +19,14 @@ _MERCURIAL_USER: Final = re.compile(
     r"^# User (?P<name>[^<\n]*?)\s*(?:<(?P<mail>[^>\n]*)>)?\s*$", re.MULTILINE
 )
 _MERCURIAL_DATE: Final = re.compile(r"^# Date (?P<seconds>-?\d+)(?:\.\d+)? (?P<west>-?\d+)\s*$", re.MULTILINE)
+_SHOWN: Final = re.compile(
+    r"\s*commit [0-9a-f]{40}(?: .*)?\r?\n"
+    r"(?P<fields>(?:[A-Z][A-Za-z]*: .*\r?\n)+)(?P<message>(?:(?:    .*)?\r?\n)*)"
+)
+"""The text of a commit before its diff, as `git show` and `git log` print it."""
+_SHOWN_AUTHOR: Final = re.compile(r"^Author: +(?P<name>[^<\n]*?) *<(?P<mail>[^>\n]*)>", re.MULTILINE)
+_SHOWN_DATE: Final = re.compile(r"^(?:Author)?Date: +(?P<date>.*?)\s*$", re.MULTILINE)
+_SHOWN_NEXT: Final = re.compile(rb"^commit [0-9a-f]{40}\b.*\n(?:Merge: .*\n)?Author: ", re.MULTILINE)
 _HUNK: Final = re.compile(rb"^@@", re.MULTILINE)
 _STRIP: Final = re.compile(r"-p\s*(\S+)")
 
@@ -118,11 +126,22 @@ def _problems(series: Path, number: int, line: str) -> Iterator[Problem]:
 
 
 def _bare(raw: bytes, *, origin: str) -> Entry:
-    """Read a diff with an optional description before it, as written by quilt and Mercurial."""
+    """Read a diff with an optional description before it, as written by quilt, Mercurial and `git show`.
+
+    Raises:
+        UsageError: It is the output of `git log` with several commits.
+    """
     before, diff = parted(raw)
     if not diff:
         return Entry(origin=origin, diff=raw if raw.strip() else b"")
     words = before.decode(errors="replace").replace("\0", "")
+    if (shown := _SHOWN.match(words)) is not None:
+        if _SHOWN_NEXT.search(diff):
+            raise UsageError(
+                f"{origin} has several commits, as `git log -p` prints them; name their range instead, such "
+                "as main..topic, or write them with `git format-patch`"
+            )
+        return _of_shown_commit(shown, diff, origin=origin)
     head = _MERCURIAL.match(words)
     if head is None:
         lines = [line.rstrip() for line in words.splitlines() if not line.startswith(("#", "---", "==="))]
@@ -134,6 +153,19 @@ def _bare(raw: bytes, *, origin: str) -> Entry:
         message=words[head.end() :].strip("\r\n"),
         author=author_of(user["name"], user["mail"] or "") if user else None,
         date=_mercurial_date(head[0]),
+    )
+
+
+def _of_shown_commit(shown: re.Match[str], diff: bytes, *, origin: str) -> Entry:
+    """Return the patch of a commit that `git show` has printed, whose message is indented there."""
+    author, date = _SHOWN_AUTHOR.search(shown["fields"]), _SHOWN_DATE.search(shown["fields"])
+    lines = [line.removeprefix("    ") for line in shown["message"].splitlines()]
+    return Entry(
+        origin=origin,
+        diff=diff,
+        message="\n".join(lines).strip("\n"),
+        author=author_of(author["name"], author["mail"]) if author else None,
+        date=date_of(date["date"]) if date else None,
     )
 
 
