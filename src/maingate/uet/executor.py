@@ -208,6 +208,8 @@ class Executor:
                 yield patch, there
                 return
             history.turn_to(patch.commit)
+            if series and history.has_lost_folder(tree, patch.intake.files):
+                series = None  # its result, and so those of all that follow, may be another
             outcome = series[number] if series else self._apply_one(patch, tree, history)
             if isinstance(outcome, NotApplied):
                 yield patch, outcome.reason
@@ -221,7 +223,8 @@ class Executor:
     def _apply_one(self, patch: Piece, tree: str, history: Preimages) -> Applied | NotApplied:
         fixes_endings = patch.order.fixes_endings
         own = patch.commit if patch.lands_commit else None
-        if (self._is_trial or own is not None) and not fixes_endings:
+        is_moved = history.has_lost_folder(tree, patch.intake.files)
+        if (self._is_trial or own is not None) and not (fixes_endings or is_moved):
             read = read_exactly(self._repository, tree, patch.intake)
             if read is not None and (self._is_trial or is_tree_of(self._repository, own, read[0].tree)):
                 return read[0]

@@ -163,3 +163,27 @@ def test_a_file_that_is_gone_is_followed_nowhere(base: GitRepo, call: Call) -> N
     (task,) = told(call("land", "edit", "--landing", "squash", "--json"), 1)["tasks"]
     assert task["reason"]["code"] == "conflict"
     assert base.head("main") == before
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+@pytest.mark.parametrize("renames", ["conflict", "true", "false"])
+def test_a_new_file_of_a_folder_that_was_moved_is_placed_as_git_places_it(
+    base: GitRepo, call: Call, style: str, renames: str
+) -> None:
+    """By `merge.directoryRenames` it goes along, stays, or conflicts, by the dry run as by the landing."""
+    base.git("config", "merge.directoryRenames", renames)
+    base.commit({"dir/a": "a\n" * 9, "dir/b": "b\n" * 9})
+    base.git("switch", "-q", "-C", "edit")
+    base.commit({"dir/first": "1\n"}, "first")
+    base.commit({"dir/second": "2\n"}, "second")
+    base.git("switch", "-q", "main")
+    base.git("mv", "dir", "moved")
+    before = base.commit({}, "move")
+    words, code = ("land", "edit", "--landing", style, "--json"), int(renames == "conflict")
+    tried = told(call(*words, "--dry-run"), code)["trial"]["items"][0]["state"]
+    told(call(*words), code)
+    if renames == "conflict":
+        assert (tried, base.head("main")) == ("refused", before)
+    else:
+        folder = "moved" if renames == "true" else "dir"
+        assert base.git("show", f"main:{folder}/first", f"main:{folder}/second") == "1\n2"

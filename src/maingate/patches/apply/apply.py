@@ -14,9 +14,9 @@ The attempts, in order:
    and they occur nowhere else (`patches.apply.moved_hunks`). The result must be that of our own reading with
    the hunks at the places that git reports.
 
-A file that the tree lacks may have been moved since the patch was made. Where the state that the patch was
-made on is known, git merges the patch's change of that whole state, and so follows the file, as `git rebase`
-does; a conflict of that merge is a conflict.
+A file that the tree lacks may have been moved since the patch was made, or the folder of a new file. Where
+the state that the patch was made on is known, git merges the patch's change of that whole state, and so
+follows the file, as `git rebase` does; a conflict of that merge is a conflict.
 
 A hunk without any context (``diff -U0``) that was made on another state of the file is never placed by line
 number
@@ -191,10 +191,10 @@ class _Application:
         return exact if agree else merged
 
     def is_moved(self) -> bool:
-        """Return whether a file that the patch changes is not where the patch was made to find it."""
-        return any(
-            change.old_path is not None and self.before(change) is None for change in self.intake.files
-        )
+        """Return whether a file or folder is not where the patch was made to find it."""
+        changes = self.intake.files
+        is_gone = any(change.old_path is not None and self.before(change) is None for change in changes)
+        return is_gone or self.history.has_lost_folder(self.base_tree, changes)
 
     def followed(self) -> Applied | NotApplied | None:
         """Apply the patch to the state that it was made on, and merge that, as `git rebase` does.
@@ -225,8 +225,10 @@ class _Application:
             return self.nothing_new()
         changed = self.repository.changed_paths(self.base_tree, tree)
         elsewhere = tuple(sorted(changed.keys() - set(self.intake.scope.paths)))
-        missing = [change.old_path for change in self.intake.files if self.before(change) is None]
-        repairs = (*self.intake.repairs, *moved_files(filter(None, missing), elsewhere))
+        changes = self.intake.files
+        missing = [change.old_path for change in changes if change.old_path and self.before(change) is None]
+        added = [change.path for change in changes if self.repository.entry_at(tree, change.path) is None]
+        repairs = (*self.intake.repairs, *moved_files(missing or added, elsewhere))
         return Applied(tree=tree, method=ApplyMethod.THREE_WAY, repairs=repairs, elsewhere=elsewhere)
 
     def in_conflict(self, conflict: MergeConflict) -> NotApplied:

@@ -17,6 +17,7 @@ from typing import Final
 
 from maingate.errors import GitError
 from maingate.git.repository import GitEntry, Repository
+from maingate.git.trees import folders_of
 from maingate.patches.model import ChangeKind, FileChange, patched
 from maingate.patches.text.wholeness import is_blob
 
@@ -66,6 +67,16 @@ class Preimages:
             if patched(self._repository.read_blob(blob), change) is not None
         ]
         return fitting[0] if len(fitting) == 1 else None
+
+    def has_lost_folder(self, tree: str, changes: Sequence[FileChange]) -> bool:
+        """Return whether a new file is for a folder that its commit had before, and that a tree has not."""
+        if self._made_on is None:
+            return False
+        for folder in folders_of(change.new_path for change in changes if change.new_path is not None):
+            was = self._repository.entry_at(self._made_on, folder)
+            if was is not None and was.is_tree and self._repository.entry_at(tree, folder) is None:
+                return True
+        return False
 
     def states(self, changes: Sequence[FileChange]) -> Iterator[str]:
         """Yield trees that have all files which changes were made on, the likeliest first.
