@@ -80,6 +80,7 @@ class Member:
             clock=SystemClock(),
             hold=OpenHold(),
             terms=QueueTerms(plan, Settings(), jobs.keys),
+            head=lambda: TIP,
         )
 
     def item(self, place: int = 1) -> QueueItem:
@@ -102,6 +103,7 @@ class Member:
                 commits=((patch, "c" * 40),),
                 tasks={patch: "t"},
                 gates=("unit",),
+                patch_gates={},
                 intents=(),
                 open_intent=None,
             ),
