@@ -224,8 +224,8 @@ class LandingEffects:
         came = self._target.move(move, [member.intent for member in effect.members])
         if isinstance(came, Obstruction):
             return self._obstructed(effect, move, came)
-        if isinstance(came, RefMoved):
-            return TargetMoved(car=effect.car)
+        if isinstance(came, RefMoved):  # by this very car, where something failed after the move before
+            return TargetLanded(car=effect.car) if self.has_landed(effect) else TargetMoved(car=effect.car)
         for left in came:
             self._warn(str(left))
         return TargetLanded(car=effect.car)
