@@ -6,7 +6,7 @@ from typing import Any
 
 from maingate.db.engine import Database
 from maingate.orchestrator import snapshot_loader
-from maingate.orchestrator.core.snapshot import RunNode, TaskNode
+from maingate.orchestrator.core.snapshot import RunNode, TaskNode, WorkstreamNode
 from maingate.orchestrator.run_orchestrator import RunOrchestrator
 from maingate.state.steps.step import Step
 from simulation.virtual_loop import OWNER
@@ -39,10 +39,15 @@ class ComparingOrchestrator(RunOrchestrator):
 def picture_of(run: RunNode) -> Any:
     """Return what decides how a run goes on, of all that has not ended."""
     streams = [
-        (ws.name, ws.state, None if ws.has_ended else (ws.unmet, ws.open_tasks, ws.open_intent))
+        (ws.name, ws.state, None if ws.has_ended else (ws.unmet, ws.open_tasks, _intent_of(ws)))
         for ws in run.order
     ]
     return run.state, run.open_workstreams, streams, [_of_task(task) for ws in run.order for task in ws.tasks]
+
+
+def _intent_of(ws: WorkstreamNode) -> str | None:
+    """Return its open intent, unless the process that holds the target writes that."""
+    return "handed over" if ws.is_offered else ws.open_intent
 
 
 def _of_task(task: TaskNode) -> Any:

@@ -1,6 +1,8 @@
-"""Random small plans, with patches that are good, refused, red or in conflict."""
+"""Random small plans, one or several on one target: patches are good, refused, red or in conflict."""
 
 import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -71,7 +73,18 @@ class PlanWorld:
 
 @dataclass
 class _Maker:
+    """Makes a plan.
+
+    Args:
+        letter: What the names of its workstreams begin with, so that no two plans have the same.
+        workstreams: How many it may have.
+        tasks: How many each of them may have.
+    """
+
     random: Random
+    letter: str = ""
+    workstreams: Sequence[int] = (1, 2, 2, 3, 3, 4, 5)
+    tasks: Sequence[int] = (1, 1, 2, 2, 3, 4, 6)
     patches: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=lambda: dict(BASE))
@@ -84,23 +97,17 @@ class _Maker:
     def some(self, names: list[str], likely: float) -> list[str]:
         return [name for name in names if self.chance(likely)]
 
-    def plan(self) -> PlanWorld:
-        gates: dict[str, Any] = {
-            name: {"run": "true", "on": self.random.choice((["task"], ["landing"], ["task", "landing"]))}
-            for name in ("lint", "unit")[: self.random.randint(0, 2)]
-        }
-        if len(gates) == 2 and self.chance(0.3):
-            gates["unit"]["needs"] = ["lint"]
-        for gate in gates.values():
-            gate.update({"exclusive": self.chance(0.1), "retries": int(self.chance(0.2))})
-        self.on_tasks = [name for name, gate in gates.items() if "task" in gate["on"]]
-        if gates and self.chance(0.03):
+    def plan(self, given: Mapping[str, Any] | None = None) -> PlanWorld:
+        """Make it, with gates that are given or with its own."""
+        gates = self.gates() if given is None else given
+        self.on_tasks = [name for name, gate in gates.items() if "task" in gate.get("on", ["task"])]
+        if given is None and gates and self.chance(0.03):
             self.files["readme"] = "red:lint"
-        names = [f"w{number}" for number in range(self.random.choice((1, 2, 2, 3, 3, 4, 5)))]
+        names = [f"{self.letter}w{number}" for number in range(self.random.choice(self.workstreams))]
         streams = {name: self.workstream(name, names[:at], list(gates)) for at, name in enumerate(names)}
         plan = {
             "maingate": 1,
-            "name": "simulated",
+            "name": f"simulated{self.letter}",
             "target": "main",
             "landing": self.random.choice(("merge", "squash", "rebase")),
             "gates": gates,
@@ -116,9 +123,21 @@ class _Maker:
             plays=self.plays,
         )
 
+    def gates(self) -> dict[str, Any]:
+        """Make gates that all say on what they are run."""
+        gates: dict[str, Any] = {
+            name: {"run": "true", "on": self.random.choice((["task"], ["landing"], ["task", "landing"]))}
+            for name in ("lint", "unit")[: self.random.randint(0, 2)]
+        }
+        if len(gates) == 2 and self.chance(0.3):
+            gates["unit"]["needs"] = ["lint"]
+        for gate in gates.values():
+            gate.update({"exclusive": self.chance(0.1), "retries": int(self.chance(0.2))})
+        return gates
+
     def workstream(self, name: str, before: list[str], gates: list[str]) -> dict[str, Any]:
         tasks: dict[str, Any] = {}
-        for number in range(self.random.choice((1, 1, 2, 2, 3, 4, 6))):
+        for number in range(self.random.choice(self.tasks)):
             made = self.task(name, number, gates)
             tasks[f"t{number}"] = made | {
                 "needs": self.some(list(tasks), 0.25),
@@ -181,5 +200,27 @@ class _Maker:
 
 
 def make_plan(seed: int) -> PlanWorld:
-    """Make the plan of a seed."""
+    """Make the plan of a seed that plays one run."""
     return _Maker(Random(f"{seed} plan")).plan()
+
+
+def make_plans(seed: int) -> list[PlanWorld]:
+    """Make the plans of a seed that plays several runs on one target; most have the same gates.
+
+    A gate that does not say on what it is run is one of the merged result, and of patches once that is red.
+    """
+    random = Random(f"{seed} plans")
+    makers = [
+        _Maker(
+            Random(f"{seed} plan {letter}"), letter=letter, workstreams=(1, 1, 2, 2, 3), tasks=(1, 1, 2, 3)
+        )
+        for letter in "abcd"[: random.choice((2, 2, 3, 3, 4))]
+    ]
+    common = makers[0].gates()
+    for gate in common.values():
+        if random.random() < 0.6:
+            del gate["on"]
+    if common and random.random() < 0.03:
+        for maker in makers:
+            maker.files["readme"] = "red:lint"
+    return [maker.plan(maker.gates() if random.random() < 0.25 else deepcopy(common)) for maker in makers]

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from maingate import ids
 from maingate.bootstrap import Maingate
 from maingate.db import transition_log
+from maingate.db.dao import runs
 from maingate.db.engine import Database, open_database
 from maingate.errors import TargetBusyError
 from maingate.git import merge
@@ -27,23 +28,32 @@ from maingate.git.repository_identity import Home, Identity
 from maingate.ids import LeaseHolder, RunId
 from maingate.landing import intended_move, lease, target
 from maingate.orchestrator import worker_roster
-from maingate.orchestrator.core.events import CancelRequested, OverrideRequested
+from maingate.orchestrator.core.events import (
+    CancelRequested,
+    OverrideRequested,
+    QueueAnswered,
+    QueueRead,
+    TargetTaken,
+)
 from maingate.orchestrator.injected_parts import Dependencies, PartsFactory
 from maingate.orchestrator.progress import SilentListener
+from maingate.orchestrator.run_orchestrator import INBOX_INTERVAL
 from maingate.orchestrator.shell import patch_effects
 from maingate.orchestrator.shell.dispatcher import Dispatcher
 from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.orchestrator.shell.shared_resources import SharedResources
 from maingate.recovery import dead_processes
 from maingate.repository_context import RepositoryContext
-from maingate.services.targets import killed_process_cleanup, target_work
+from maingate.services.runs.execution import _LOOKS_FOR_ANSWERS
+from maingate.services.targets import killed_process_cleanup, run_hold, target_work
+from maingate.services.targets.run_hold import RunHold
 from maingate.settings import Settings
 from maingate.state.run import RunState
 from maingate.state_folder import StatePaths
 from maingate.workers import liveness
 from maingate.workers.artifacts import Artifacts
 from maingate.workers.local import lifecycle
-from simulation.git_world import Checkout, SimulatedExecutor, SimulatedRepository, merge_by_files
+from simulation.git_world import TARGET, Checkout, SimulatedExecutor, SimulatedRepository, merge_by_files
 from simulation.picture import ComparingOrchestrator
 from simulation.plans import PlanWorld
 from simulation.virtual_loop import OWNER, InlineThreads
@@ -120,15 +130,24 @@ def _locked_without_a_stop(path: Path, *, create: bool = True) -> Iterator[int]:
 
 
 class NoisyEvents(asyncio.Queue[Any]):
-    """The core's events: they come late at times, answers also again; what people ask is heard once."""
+    """The core's events: they come late at times, answers also again; what people ask is heard once.
+
+    What is read of the queue is heard once and in its order: one task reads it, and no other puts it in.
+    """
 
     def __init__(self, world: World, random: Random, likely: float) -> None:
         super().__init__()
         self._world, self._random, self._likely = world, random, likely
+        self._read_until = 0.0
 
     def put_nowait(self, item: Any) -> None:
         """Put an event in, now or later, once or twice."""
         self._world.trace(f"heard: {_brief(item)}")
+        if isinstance(item, QueueRead | QueueAnswered | TargetTaken):
+            late = self._random.random() * 0.3 if self._random.random() < self._likely else 0.0
+            self._read_until = max(self._read_until, self._world.loop.time() + late)
+            self._world.loop.call_at(self._read_until, super().put_nowait, item)
+            return
         is_answer = item is not None and not isinstance(item, CancelRequested)
         if is_answer and self._random.random() < self._likely:
             later = self._random.random() * 0.3
@@ -179,7 +198,7 @@ class SimulatedParts(PartsFactory):
     def effects(self, deps: Dependencies, **rest: Any) -> Dispatcher:
         """Make the real effects, with patches that are JSON."""
         scene = self._scene
-        executor: Any = SimulatedExecutor(scene.world, scene.repository, scene.plan.patches)
+        executor: Any = SimulatedExecutor(scene.world, scene.repository, scene.patches)
         made = self._kind(
             repository=deps.repository,
             executor=executor,
@@ -205,17 +224,19 @@ class SimulatedMaingate(Maingate):
     ) -> RunState:
         """Do what ``take_hold`` and ``execute`` do."""
         holder = LeaseHolder(run_id)
-        while True:
+        while holder not in self._holds:
             try:
                 self.execution.take_hold(run_id)
-                break
             except TargetBusyError:
                 await asyncio.sleep(5)
         try:
+            if is_only_asked and len(scene.plans) > 1:
+                await self._await_answers(run_id)
             self.rescue.clear_up(run_id)
             deps = replace(
                 self._work.dependencies(holder, None, SETTINGS),
                 environment={},
+                hold=RunHold(self.context, self._holds, holder, TARGET),
                 parts=SimulatedParts(scene, scene.effects),
             )
             if scene.fence is not None:
@@ -230,23 +251,33 @@ class SimulatedMaingate(Maingate):
         finally:
             self._holds.release(holder)
 
+    async def _await_answers(self, run_id: RunId) -> None:
+        """Do what the service of the same name does, which sleeps in its thread."""
+        for _ in range(_LOOKS_FOR_ANSWERS):
+            with self.database.write() as conn:
+                row = runs.get(conn, run_id)
+                if not run_hold.ask_back(conn, self.context, self._holds, row):
+                    return
+            await asyncio.sleep(INBOX_INTERVAL.total_seconds())
+
 
 class Scene:
-    """One simulated world with a plan in it.
+    """One simulated world with plans in it.
 
     Args:
-        plan: What is to be done.
+        plans: What is to be done: one plan, or several on the same target.
         template: An empty database that is up to date.
         noise: How many of the core's events come late or twice.
     """
 
     def __init__(
-        self, world: World, plan: PlanWorld, template: Path, bench: Any, *, noise: float = 0.0
+        self, world: World, plans: Sequence[PlanWorld], template: Path, bench: Any, *, noise: float = 0.0
     ) -> None:
-        self.world, self.plan, self.noise = world, plan, noise
+        self.world, self.plans, self.noise = world, plans, noise
+        self.patches = {name: patch for plan in plans for name, patch in plan.patches.items()}
         self.effects: type[TracedEffects] = TracedEffects
         self.fence: Any = None
-        self.repository = SimulatedRepository(world, plan.files)
+        self.repository = SimulatedRepository(world, plans[0].files)
         self.checkout = Checkout(world, self.repository, exists=world.random.random() < 0.3)
         self.paths = StatePaths(root=world.folder, slots=world.folder / "slots")
         self.bench = Bench(
@@ -254,8 +285,8 @@ class Scene:
             repository=self.repository,
             artifacts=Artifacts(self.paths.logs),
             manners=bench,
-            failures=plan.failures,
-            plays=plan.plays,
+            failures={label: count for plan in plans for label, count in plan.failures.items()},
+            plays={label: plays for plan in plans for label, plays in plan.plays.items()},
         )
         home = Home(git_dir=str(self.repository.git_dir), host="here", device=1, inode=1)
         self.identity = Identity(id="repo_1", home=home)

@@ -1,13 +1,12 @@
-"""One seeded run: a plan, a world in which things go wrong, and processes until the run has ended."""
+"""Seeded runs on one target: a world in which things go wrong, and processes until all runs have ended."""
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from random import Random
 from signal import SIGINT, SIGTERM
 from typing import get_args
 from unittest import mock
@@ -24,64 +23,59 @@ from maingate.state import operator_rules
 from maingate.state.operator_rules import OF_WORKSTREAMS, Override
 from maingate.state.run import RunState
 from simulation.git_world import TARGET
-from simulation.plans import make_plan
+from simulation.plans import PlanWorld
 from simulation.simulated_maingate import SETTINGS, Scene
-from simulation.virtual_world import Fault, Process, World
-from simulation.worker_world import Manners
+from simulation.troubles import Faults, Troubles
+from simulation.virtual_loop import MOST_STEPS
+from simulation.virtual_world import Process, World
 
 MOST_PROCESSES = 15
+NOT_ADMITTED = RunId("")
 OVERRIDES: tuple[Override, ...] = get_args(Override)
 
 
-@dataclass(kw_only=True)
-class Troubles:
-    """What goes wrong in one run.
+@dataclass(kw_only=True, eq=False)
+class PlayedRun:
+    """One of the runs that are played, with the processes that it has had.
 
     Args:
-        faults: What happens to each process, at which of the places that it passes.
-        manners: How workers behave.
-        noise: How many events come late or twice.
-        deeds: What others do, and when, in virtual seconds.
-        changes_outcome: Whether what comes out may be other than without troubles.
+        plan: What it does.
+        faults: What happens to each of its processes.
+        begins: When it is admitted.
     """
 
-    faults: list[dict[int, Fault]] = field(default_factory=list)
-    manners: Manners = field(default_factory=Manners)
-    noise: float = 0.0
-    deeds: list[tuple[float, str]] = field(default_factory=list)
-    changes_outcome: bool = False
-
-    def does(self, *kinds: str) -> bool:
-        """Tell whether anybody does one of these."""
-        return any(deed in kinds for _, deed in self.deeds)
+    plan: PlanWorld
+    faults: Sequence[Faults]
+    begins: float
+    id: RunId = NOT_ADMITTED
+    processes: list[Process] = field(default_factory=list)
 
     @property
-    def has_overtaken(self) -> bool:
-        """Tell whether a process is stopped and overtaken."""
-        return any("stop" in faults.values() for faults in self.faults)
+    def name(self) -> str:
+        """Its name in the record."""
+        return self.plan.plan.name
 
     @property
-    def has_crash(self) -> bool:
-        """Tell whether a process is killed or fails."""
-        return any(self.faults)
+    def places(self) -> int:
+        """How many places its first process passed."""
+        return self.processes[0].passed
 
 
 @dataclass(kw_only=True)
 class Ended:
-    """A run that has ended, and its world.
+    """Runs that have ended, and their world.
 
     Args:
-        places: How many places the first process passed.
+        runs: The runs.
         seconds: How long it took, in virtual time.
-        only_asked: How many processes did only what was asked of the run, and left the rest.
-        compared: How often a process's picture of the run was held against the record.
+        only_asked: How many processes did only what was asked of their run, and left the rest.
+        compared: How often a process's picture of its run was held against the record.
         wrong: What went wrong that must not.
     """
 
     scene: Scene
     troubles: Troubles
-    run_id: RunId
-    places: int
+    runs: Sequence[PlayedRun]
     seconds: float
     only_asked: int
     compared: int
@@ -89,18 +83,18 @@ class Ended:
 
 
 class Simulation:
-    """Brings one run to its end.
+    """Brings runs to their end.
 
     Args:
-        seed: Decides everything but the plan.
-        plan: Which plan.
+        seed: Decides everything but the plans.
+        plans: One plan, or several on the same target.
         prepare: Changes the scene before it begins.
     """
 
     def __init__(
         self,
         seed: str,
-        plan: int,
+        plans: Sequence[PlanWorld],
         folder: Path,
         template: Path,
         troubles: Troubles,
@@ -109,16 +103,23 @@ class Simulation:
         prepare: Callable[[Scene], None] = lambda _: None,
     ) -> None:
         self.troubles = troubles
+        self.is_several = len(plans) > 1
         self.world = World(seed, folder, traces=traces)
-        self.scene = Scene(self.world, make_plan(plan), template, troubles.manners, noise=troubles.noise)
+        self.world.loop.most_steps = MOST_STEPS * (10 * len(plans) if self.is_several else 1)
+        self.scene = Scene(self.world, plans, template, troubles.manners, noise=troubles.noise)
         prepare(self.scene)
         self.wrong: list[str] = []
         self.only_asked = self.compared = 0
+        faults, begins = dict(enumerate(troubles.faults)), dict(enumerate(troubles.begins))
+        self.runs = [
+            PlayedRun(plan=plan, faults=faults.get(at, ()), begins=begins.get(at, 0.0))
+            for at, plan in enumerate(plans)
+        ]
         self.processes: list[Process] = []
         self.under_way: dict[int, asyncio.Task[None]] = {}
 
     def run(self) -> Ended:
-        """Run it."""
+        """Run them."""
         with self.scene.in_place():
             driving = Context().run(self.world.loop.create_task, self._drive())
             try:
@@ -126,13 +127,11 @@ class Simulation:
             finally:
                 self.world.loop.bury(self.processes)
         driving.result()
-        first = self.processes[0]
         self.wrong += [f"nobody waited for {error!r}" for error in self.world.loop.complaints]
         return Ended(
             scene=self.scene,
             troubles=self.troubles,
-            run_id=self.run_id,
-            places=first.passed,
+            runs=self.runs,
             seconds=self.seconds,
             only_asked=self.only_asked,
             compared=self.compared,
@@ -140,15 +139,14 @@ class Simulation:
         )
 
     async def _drive(self) -> None:
-        """Start processes, one after the other, until the run has ended."""
-        self._admit()
+        """Start processes of each run, one after the other, until it has ended."""
+        if not self.is_several:
+            self._admit()
         deeds = [asyncio.create_task(self._do(when, deed)) for when, deed in self.troubles.deeds]
-        while self._state() in {RunState.PENDING, RunState.RUNNING}:
-            if len(self.processes) == MOST_PROCESSES:
-                self.wrong.append(f"after {MOST_PROCESSES} processes the run is {self._state()}")
-                break
-            await self._start().is_over
-            await asyncio.sleep(self.world.random.random() * 0.2)
+        if self.is_several:
+            await asyncio.gather(*(self._drive_run(played) for played in self.runs))
+        else:
+            await self._drive_run(self.runs[0])
         self.seconds = self.world.loop.time()
         await asyncio.gather(*deeds)
         for number, task in self.under_way.items():
@@ -157,33 +155,53 @@ class Simulation:
         self._clear_up()
 
     def _admit(self) -> None:
-        path = self.world.folder / "plan.yaml"
-        loaded = LoadedPlan(plan=self.scene.plan.plan, path=path, lines={}, root=None, settings=SETTINGS)
+        """Admit a run that is alone, by a command that does not go on with it."""
+        [played] = self.runs
         with self.scene.open() as maingate:
-            self.run_id = maingate.admission.admit(loaded)
+            played.id = maingate.admission.admit(self._loaded(played))
 
-    def _start(self) -> Process:
-        number = len(self.processes)
-        faults = self.troubles.faults[number] if number < len(self.troubles.faults) else {}
-        host = f"host-{number}" if self.troubles.has_overtaken else "here"
+    def _loaded(self, played: PlayedRun) -> LoadedPlan:
+        path = self.world.folder / "plan.yaml"
+        return LoadedPlan(plan=played.plan.plan, path=path, lines={}, root=None, settings=SETTINGS)
+
+    async def _drive_run(self, played: PlayedRun) -> None:
+        if played.begins:
+            await asyncio.sleep(played.begins)
+        while self._is_open(played):
+            if len(played.processes) == MOST_PROCESSES:
+                self.wrong.append(f"after {MOST_PROCESSES} processes {played.name} is {self._state(played)}")
+                break
+            await self._start(played).is_over
+            await asyncio.sleep(self.world.random.random() * self.troubles.rest)
+
+    def _start(self, played: PlayedRun) -> Process:
+        number, at = len(self.processes), len(played.processes)
+        faults = played.faults[at] if at < len(played.faults) else {}
+        is_apart = self.troubles.is_apart or self.troubles.has_overtaken
+        host = f"host-{number}" if is_apart else "here"
         process = Process(world=self.world, number=number, host=host, faults=faults)
         self.processes.append(process)
+        played.processes.append(process)
+        if self.is_several:
+            self.world.trace(f"process {number} begins, for {played.name}")
         loop = self.world.loop
-        self.under_way[number] = loop.create_task(self._live(process), context=process.context)
+        self.under_way[number] = loop.create_task(self._live(played, process), context=process.context)
         return process
 
-    async def _live(self, process: Process) -> None:
-        """Be a process: go on with the run, and end somehow."""
+    async def _live(self, played: PlayedRun, process: Process) -> None:
+        """Be a process: go on with its run, and end somehow."""
         maingate = None
         try:
             maingate = self.scene.open()
-            is_only_asked = process.number % 2 == 1 and self._is_asked(maingate)
-            state = await maingate.go_on(self.run_id, self.scene, process, is_only_asked=is_only_asked)
+            if not played.id:
+                played.id = maingate.admission.admit(self._loaded(played))
+            is_only_asked = len(played.processes) % 2 == 0 and self._is_asked(maingate, played)
+            state = await maingate.go_on(played.id, self.scene, process, is_only_asked=is_only_asked)
             self.only_asked += is_only_asked
             self.world.trace("has done what was asked" if is_only_asked else f"has ended the run: {state}")
         except MaingateError as error:
             self.world.trace(f"gives up: {type(error).__name__}: {error}")
-            if not self._may_end_with(process, error):
+            if not self._may_end_with(played, process, error):
                 self.wrong.append(f"process {process.number} ended with {error!r}: {_where(error)}")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             self.wrong.append(f"process {process.number} broke: {error!r}: {_where(error)}")
@@ -199,20 +217,20 @@ class Simulation:
                 process.is_dead = True
                 process.tell()
 
-    def _is_asked(self, maingate: Maingate) -> bool:
-        """Tell whether somebody wants a part of the run cancelled, so that a process might do only that."""
+    def _is_asked(self, maingate: Maingate, played: PlayedRun) -> bool:
+        """Tell whether somebody wants a part of a run cancelled, so that a process might do only that."""
         with maingate.database.read() as conn:
-            waiting = requests.waiting(conn, self.run_id)
-        return any(request.entity_id != self.run_id for request in waiting)
+            waiting = requests.waiting(conn, played.id)
+        return any(request.entity_id != played.id for request in waiting)
 
-    def _may_end_with(self, process: Process, error: MaingateError) -> bool:
+    def _may_end_with(self, played: PlayedRun, process: Process, error: MaingateError) -> bool:
         match error:
             case LeaseLostError():
                 return process.was_stopped
             case InterruptedRunError():
                 return process.was_asked_to_stop
             case UsageError():
-                return self._state() not in {RunState.PENDING, RunState.RUNNING}
+                return not self._is_open(played) or (not played.id and process.had_fault)
             case OutsideFaultError():
                 return process.had_fault or self.troubles.does("obstruct")
         return False
@@ -224,15 +242,22 @@ class Simulation:
         self.world.trace(f"now: {deed}")
         await getattr(self, f"_do_{deed}")()
 
+    def _any_run(self) -> PlayedRun | None:
+        """Return a run that is on record, if there is one."""
+        known = [played for played in self.runs if played.id]
+        return self.world.random.choice(known) if len(known) > 1 else next(iter(known), None)
+
     async def _do_cancel(self) -> None:
+        if (played := self._any_run()) is None:
+            return
         with self.scene.open() as maingate:
             with maingate.database.read() as conn:
-                streams = [row.id for row in workstreams.of_run(conn, self.run_id)]
-                steps = [row.id for row in tasks.of_run(conn, self.run_id)]
+                streams = [row.id for row in workstreams.of_run(conn, played.id)]
+                steps = [row.id for row in tasks.of_run(conn, played.id)]
             kind = self.world.random.random()
             entity = self.world.random.choice(streams if kind < 0.4 else steps)
             if kind > 0.85:
-                entity = self.run_id
+                entity = played.id
             try:
                 operator_requests.to_cancel(
                     maingate.database,
@@ -246,10 +271,12 @@ class Simulation:
                 self.world.trace(f"{entity} has ended already")
 
     async def _do_override(self) -> None:
+        if (played := self._any_run()) is None:
+            return
         with self.scene.open() as maingate:
             override = self.world.random.choice(OVERRIDES)
             with maingate.database.read() as conn:
-                rows = (workstreams if override in OF_WORKSTREAMS else tasks).of_run(conn, self.run_id)
+                rows = (workstreams if override in OF_WORKSTREAMS else tasks).of_run(conn, played.id)
             fitting = []
             for row in rows:
                 with maingate.database.read() as conn:
@@ -293,8 +320,13 @@ class Simulation:
         await asyncio.sleep(self.world.random.random() * 0.1)
         self._signal(SIGINT)
 
+    def _any_process(self) -> Process | None:
+        """Return the newest process of a run, if there is one."""
+        newest = [played.processes[-1] for played in self.runs if played.processes]
+        return self.world.random.choice(newest) if len(newest) > 1 else next(iter(newest), None)
+
     def _signal(self, number: int) -> None:
-        process = self.processes[-1] if self.processes else None
+        process = self._any_process()
         if process is not None and process.orchestrator is not None and not process.is_dead:
             process.was_asked_to_stop = True
             self.world.loop.call_soon(process.orchestrator.interrupt, number, context=process.context.copy())
@@ -309,9 +341,16 @@ class Simulation:
 
     # -- what is seen of it ----------------------------------------------------------------------------------
 
-    def _state(self) -> RunState:
+    def _state(self, played: PlayedRun) -> RunState | None:
+        """Return the state of a run; None while it is not on record."""
         with self.scene.open() as maingate, maingate.database.read() as conn:
-            return runs.get(conn, self.run_id).state
+            if not played.id:
+                found = [row.id for row in runs.unfinished(conn) if row.name == played.name]
+                played.id = RunId(next(iter(found), ""))
+            return runs.get(conn, played.id).state if played.id else None
+
+    def _is_open(self, played: PlayedRun) -> bool:
+        return self._state(played) in {None, RunState.PENDING, RunState.RUNNING}
 
     def _clear_up(self) -> None:
         """Do what the next command would do, a day later."""
@@ -339,48 +378,3 @@ def make_template(path: Path) -> Path:
         database.upgrade()
     database.close()
     return path
-
-
-def make_troubles(random: Random, *, places: int, seconds: float) -> Troubles:  # noqa: C901 - a list of dice
-    """Decide what goes wrong, knowing how long the run takes when nothing does."""
-
-    def chance(likely: float) -> bool:
-        return random.random() < likely
-
-    def times(deed: str, count: int) -> list[tuple[float, str]]:
-        return [(random.random() * max(seconds, 0.2) * 1.2, deed) for _ in range(count)]
-
-    troubles = Troubles(noise=random.choice((0.0, 0.0, 0.1, 0.3)))
-    count = random.choice((0, 1, 1, 1, 2, 2, 3))
-    overtaken = chance(0.1)
-    for number in range(count):
-        at = random.randint(1, max(2, int(places * (1.1 if number == 0 else 0.8))))
-        kind: Fault = "error" if chance(0.2) else "crash"
-        troubles.faults.append({at: "stop" if overtaken and number == 0 else kind})
-    if chance(0.4):
-        _misbehave(troubles.manners, random, losses=min(2, 3 - count))
-    if chance(0.25):
-        troubles.deeds += times("push", random.randint(1, 3))
-    if count < 3 and chance(0.15):
-        troubles.deeds += times("stop", 1)
-    if chance(0.1) and not troubles.has_overtaken:
-        troubles.deeds += times("jump", random.randint(1, 2))
-    if chance(0.4):
-        troubles.changes_outcome = True
-        for deed in random.sample(
-            ("cancel", "override", "clash", "rewrite", "stop_twice", "obstruct", "timeouts"), 2
-        ):
-            if deed == "timeouts":
-                troubles.manners.timeouts = 0.1
-            elif deed == "override":
-                troubles.deeds += times(deed, random.randint(2, 5))
-            elif not (troubles.has_overtaken and deed in {"cancel", "rewrite", "stop_twice"}):
-                troubles.deeds += times(deed, random.randint(1, 2))
-    return troubles
-
-
-def _misbehave(manners: Manners, random: Random, *, losses: int) -> None:
-    """Let workers be lost, so seldom that no work is given up for it."""
-    manners.dies, manners.hangs = random.choice(((0.2, 0.0), (0.0, 0.1), (0.1, 0.05)))
-    manners.twice, manners.nonsense = random.choice(((0.2, 0.0), (0.1, 0.1)))
-    manners.flaky, manners.losses = random.choice((0.0, 0.2)), losses

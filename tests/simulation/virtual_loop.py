@@ -66,6 +66,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._count = itertools.count()
         self._steps = 0
+        self.most_steps = MOST_STEPS
         self._unowned: list[asyncio.Task[Any]] = []
         self.complaints: list[BaseException] = []
 
@@ -205,7 +206,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._advance()
         handle = self._ready.popleft()
         self._steps += 1
-        if self._steps > MOST_STEPS:
+        if self._steps > self.most_steps:
             raise DeadlockError(f"it goes on and on; it is {self._now:.1f} s after the beginning")
         owner = handle._context.get(OWNER)  # type: ignore[attr-defined]
         if handle.cancelled() or (owner is not None and owner.is_dead):

@@ -1,6 +1,7 @@
 """Which seeds the simulations play: always the same few in the suite, others in `.ci/run search`."""
 
 import os
+from collections.abc import Iterable
 
 FIRST = int(os.environ.get("MAINGATE_SIMULATION_FIRST", "0"))
 COUNT = int(os.environ.get("MAINGATE_SIMULATION_SEEDS", "20"))
@@ -10,10 +11,18 @@ BLOCK = 10
 FOUND = (837387228,)
 """Seeds by which a search found a fault: a clock set back, by leases and by the pauses of tools."""
 
-BLOCKS = [
-    *(range(first, min(first + BLOCK, FIRST + COUNT)) for first in range(FIRST, FIRST + COUNT, BLOCK)),
-    *(range(seed, seed + 1) for seed in FOUND),
-]
+FOUND_OF_SEVERAL = (84, 267)
+"""Seeds of several runs that found one: workers of living processes, tasks that end while handed over."""
+
+
+def _blocks(found: Iterable[int]) -> list[range]:
+    ends = range(FIRST, FIRST + COUNT, BLOCK)
+    blocks = [range(first, min(first + BLOCK, FIRST + COUNT)) for first in ends]
+    return [*blocks, *(range(seed, seed + 1) for seed in found)]
+
+
+BLOCKS = _blocks(FOUND)
+BLOCKS_OF_SEVERAL = _blocks(FOUND_OF_SEVERAL)
 
 KILLS = range(FIRST, FIRST + max(1, COUNT // 5))
 """The seeds of runs that are killed at any time, each of which costs seconds of processes."""
