@@ -227,8 +227,8 @@ class World:
                 opinion = Opinion.FAILED if red else Opinion.PASSED
                 verdict = Judgement(opinion=opinion, gates=task.gates, reason=WHY if red else None)
                 return PatchJudged(task=task.id, commit=tip.commit, judgement=verdict)
-            case LookAtTarget():
-                return TargetSeen(head=core.run.tip)
+            case LookAtTarget(look=look):
+                return TargetSeen(look=look, head=core.run.tip)
             case BuildChain():
                 return self.built(effect)
             case JudgeChain():
@@ -280,13 +280,13 @@ class World:
             workstream = link.input
             if self.bad.get(workstream.name) == "merge":
                 refused = LinkRefused(workstream=workstream.workstream, reason=WHY)
-                return ChainBuilt(candidates=tuple(candidates), refused=refused)
+                return ChainBuilt(build=effect.build, candidates=tuple(candidates), refused=refused)
             tree = f"{onto.tree}|{workstream.settled.tree}"
             tip = Tip(commit=f"{onto.commit}|{workstream.name}", tree=tree)
             commits = {patch: tip.commit for patch, _ in workstream.commits}
             candidates.append(Candidate(onto=onto, tip=tip, commits=commits))
             onto = tip
-        return ChainBuilt(candidates=tuple(candidates))
+        return ChainBuilt(build=effect.build, candidates=tuple(candidates))
 
 
 def outcome_of(core: Core) -> tuple[str, dict[str, tuple[str, str | None]], dict[str, str], str]:

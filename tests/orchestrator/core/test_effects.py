@@ -75,7 +75,7 @@ def test_what_an_effect_brings_stays_as_it_was() -> None:
     workstream.base = Tip(commit="base", tree="base")
     workstream.lane = Lane(order=workstream.patch_tasks(), settled=workstream.base)
     link = ChainLink(input=workstream.landing_input(), style=LandingStyle.MERGE, is_sealed=False)
-    effect = BuildChain(onto=workstream.base, links=(link,), before=())
+    effect = BuildChain(build="build_1", onto=workstream.base, links=(link,), before=())
     workstream.lane.settled = Tip(commit="later", tree="later")
     workstream.intents.append(None)  # type: ignore[arg-type]
     [link] = effect.links

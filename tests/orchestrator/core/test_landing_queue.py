@@ -114,13 +114,13 @@ class Queue(World):
                 on_it = tip.commit.split("|")
                 if any((other, name) in self.conflicting for other in on_it):
                     refused = LinkRefused(workstream=link.input.workstream, reason=CONFLICT, behind=behind)
-                    return ChainBuilt(candidates=tuple(made), refused=refused)
+                    return ChainBuilt(build=effect.build, candidates=tuple(made), refused=refused)
             tip = Tip(commit=f"{onto.commit}|{name}", tree=f"{onto.tree}|{name}")
             commits = {patch: tip.commit for patch, _ in link.input.commits}
             made.append(Candidate(onto=onto, tip=tip, commits=commits))
             onto = tip
             before.append((link.input.workstream, tip))
-        return ChainBuilt(candidates=tuple(made))
+        return ChainBuilt(build=effect.build, candidates=tuple(made))
 
     def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:
         names = tuple(core.workstream(ws_id).name for ws_id in effect.workstreams)
@@ -275,6 +275,28 @@ def test_a_fault_beside_a_car_that_lands_ends_none_of_its_workstreams() -> None:
     assert states(core) == {"a": "landed", "b": "gate_failed"}
 
 
+def test_an_answer_that_comes_again_later_answers_no_later_question() -> None:
+    """Neither what was built of other workstreams, nor where the target was before."""
+
+    class Repeating(Queue):
+        def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+            if isinstance(effect, BuildChain | LookAtTarget):
+                for late in old:
+                    decision = core.handle(late)
+                    assert [*decision.speculative, *decision.effects] == []
+            event = super().answer(core, effect)
+            if isinstance(event, ChainBuilt | TargetSeen):
+                old.append(event)
+            return event
+
+    old: list[CoreEvent] = []
+    plan = queue_of("abcd").plan
+    core = Repeating(plan, {}, seed=0, moved=2, proof=Proof.COMMIT, red_sets=[{"b"}], workers=2).play()
+    assert states(core) == {"a": "landed", "b": "gate_failed", "c": "landed", "d": "landed"}
+    assert landed(core) == "acd"
+    assert {type(event) for event in old} == {ChainBuilt, TargetSeen}
+
+
 def test_others_move_the_target() -> None:
     """The queue is built again on what the target holds, and lands whole."""
     queue = queue_of("abcd")
@@ -311,7 +333,7 @@ def test_a_car_that_is_found_on_the_target_leaves_it_at_the_last_commit(names: s
             if isinstance(effect, LookAtTarget) and found:
                 head = found[-1].tip
                 order = sorted(found, key=lambda each: names.index(core.workstream(each.workstream).name))
-                return TargetSeen(head=head, found=tuple(order))
+                return TargetSeen(look=effect.look, head=head, found=tuple(order))
             return super().answer(core, effect)
 
     found: list[FoundLanding] = []
@@ -346,8 +368,9 @@ def test_what_is_found_before_its_patches_are_applied_again_is_done_when_they_ar
     waiting = queue.follow(core.begin())
     landed_as = Tip(commit="base|a", tree="base|a")
     found = FoundLanding(workstream=workstream.id, intent=intent.id, tip=landed_as)
-    waiting = [effect for effect in waiting if not isinstance(effect, LookAtTarget)]
-    waiting += queue.follow(core.handle(TargetSeen(head=landed_as, found=(found,))))
+    [look] = [effect for effect in waiting if isinstance(effect, LookAtTarget)]
+    waiting.remove(look)
+    waiting += queue.follow(core.handle(TargetSeen(look=look.look, head=landed_as, found=(found,))))
     while waiting:
         event = queue.answer(core, waiting.pop(0))
         waiting += queue.follow(core.handle(event)) if event is not None else []
@@ -576,7 +599,7 @@ def test_a_patch_that_is_cancelled_while_its_car_is_made_ready_does_not_land(mom
             link = effect.links[0]
             if moment is BuildChain and link.input.name == "a" and len(link.input.commits) == len(THREE):
                 refused = LinkRefused(workstream=link.input.workstream, reason=CONFLICT, behind=None)
-                return ChainBuilt(candidates=(), refused=refused)
+                return ChainBuilt(build=effect.build, candidates=(), refused=refused)
             return super()._chain(effect)
 
         def follow(self, decision: Decision) -> list[Effect]:

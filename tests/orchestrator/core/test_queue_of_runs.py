@@ -219,7 +219,7 @@ class Target:
     def answer(self, process: Process, effect: Effect) -> CoreEvent | None:
         """Carry an effect out."""
         match effect:
-            case LookAtTarget(meant=meant):
+            case LookAtTarget(look=look, meant=meant):
                 found = [
                     FoundLanding(
                         workstream=each.workstream,
@@ -230,7 +230,7 @@ class Target:
                     for intent in each.intents
                     if intent.new in self.history
                 ]
-                return TargetSeen(head=self.head, found=tuple(found))
+                return TargetSeen(look=look, head=self.head, found=tuple(found))
             case JudgeChain():
                 return self.judge(process, effect)
             case LandCar(members=members):

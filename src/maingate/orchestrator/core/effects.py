@@ -173,10 +173,12 @@ class LookAtTarget:
     """Read the target's head, and which workstreams an earlier process has landed.
 
     Args:
+        look: Identifier of this look.
         meant: The workstreams that were to land, with their intents.
         is_held: Whether this process holds the target, so that checkouts may be brought along.
     """
 
+    look: str
     meant: tuple[LandingInput, ...]
     is_held: bool = True
 
@@ -203,12 +205,14 @@ class BuildChain:
     """Merge workstreams onto one another, the first onto ``onto``; moves no ref.
 
     Args:
+        build: Identifier of this building.
         onto: The commit that the first is merged onto.
         links: The workstreams.
         before: The commits from the target's head up to ``onto``, and the workstream that each came from: a
             conflict is one with the first of them that it occurs with.
     """
 
+    build: str
     onto: Tip
     links: tuple[ChainLink, ...]
     before: tuple[tuple[WorkstreamId | None, Tip], ...]

@@ -229,8 +229,15 @@ class FoundLanding:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetSeen:
-    """The target was read: its head, and the workstreams that it holds already."""
+    """The target was read.
 
+    Args:
+        look: Identifier of the look.
+        head: Its head.
+        found: The workstreams that it holds already.
+    """
+
+    look: str
     head: Tip
     found: tuple[FoundLanding, ...] = ()
 
@@ -253,10 +260,12 @@ class ChainBuilt:
     """Workstreams were merged onto one another, up to the first that could not be.
 
     Args:
+        build: Identifier of the building.
         candidates: Those that were, in order.
         refused: The next one, if it could not be merged.
     """
 
+    build: str
     candidates: tuple[Candidate, ...]
     refused: LinkRefused | None = None
 

@@ -9,6 +9,7 @@ that blames no patch, and the others go on. So this module need not know the way
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Final
 
 from maingate.commits import Candidate
@@ -201,15 +202,15 @@ class Attendant:
         made = list[Candidate]()
         before, onto = list(effect.before), effect.onto
         for link in effect.links:
-            one = await self.carry_out(BuildChain(onto=onto, links=(link,), before=tuple(before)))
+            one = await self.carry_out(replace(effect, onto=onto, links=(link,), before=tuple(before)))
             if not isinstance(one, ChainBuilt):
                 return None
             made += one.candidates
             if one.refused is not None:
-                return ChainBuilt(candidates=tuple(made), refused=one.refused)
+                return replace(one, candidates=tuple(made))
             onto = made[-1].tip
             before.append((link.input.workstream, onto))
-        return ChainBuilt(candidates=tuple(made))
+        return ChainBuilt(build=effect.build, candidates=tuple(made))
 
     async def _apply_one_by_one(self, effect: ApplyPatches) -> CoreEvent | None:
         """Apply several patches one by one, up to the one that cannot be applied."""

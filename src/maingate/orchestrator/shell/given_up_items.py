@@ -94,10 +94,10 @@ def given_up(effect: Effect, fault: Exception) -> CoreEvent | None:  # noqa: PLR
         case JudgePatch(task=task, tip=tip):
             judgement = _undecided(reason_of("its gates could not be run", fault))
             return PatchJudged(task=task, commit=tip.commit, judgement=judgement)
-        case BuildChain(workstreams=(workstream, *_)):
+        case BuildChain(build=build, workstreams=(workstream, *_)):
             reason = reason_of("it could not be merged", fault)
             refused = LinkRefused(workstream=workstream, reason=reason)
-            return ChainBuilt(candidates=(), refused=refused)
+            return ChainBuilt(build=build, candidates=(), refused=refused)
         case JudgeChain(run=run):
             reason = reason_of("its gates could not be run", fault)
             return ChainJudged(run=run, answers=(), started=0.0, ended=0.0, fault=reason)

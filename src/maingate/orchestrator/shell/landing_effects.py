@@ -100,7 +100,7 @@ class LandingEffects:
         found = [each for workstream in effect.meant if (each := self._found(workstream, head)) is not None]
         if effect.meant and effect.is_held:
             self._catch_up()
-        return TargetSeen(head=self._tip(head), found=tuple(found))
+        return TargetSeen(look=effect.look, head=self._tip(head), found=tuple(found))
 
     # -- chains ----------------------------------------------------------------------------------------------
 
@@ -113,11 +113,11 @@ class LandingEffects:
             candidate = self._link(link, onto, seal)
             if isinstance(candidate, Reason):
                 refused = self._refused(link, candidate, before)
-                return ChainBuilt(candidates=tuple(candidates), refused=refused)
+                return ChainBuilt(build=effect.build, candidates=tuple(candidates), refused=refused)
             candidates.append(candidate)
             onto = candidate.tip
             before.append((link.input.workstream, onto))
-        return ChainBuilt(candidates=tuple(candidates))
+        return ChainBuilt(build=effect.build, candidates=tuple(candidates))
 
     def _link(self, link: ChainLink, onto: Tip, seal: Callable[[str], str] | None) -> Candidate | Reason:
         made = link.made

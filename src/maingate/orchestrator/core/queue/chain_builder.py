@@ -58,11 +58,11 @@ class ChainBuilder:
             )
             for member, chain in zip(members[len(built) :], missing, strict=True)
         ]
-        onto = before[-1][1] if before else head
-        self._queue.build = Build(chains=missing, onto=onto, head=head)
+        build = self._queue.build = Build(id=f"build_{next(self._queue.numbers)}", chains=missing, head=head)
         self._turn.speculate(
             BuildChain(
-                onto=onto,
+                build=build.id,
+                onto=before[-1][1] if before else head,
                 links=tuple(links),
                 before=((None, head), *before),
             )
@@ -71,7 +71,7 @@ class ChainBuilder:
     def built(self, event: ChainBuilt) -> None:
         """Keep candidates; hold or fail a workstream that could not be merged."""
         build = self._queue.build
-        if build is None or not build.is_answered_by(event):
+        if build is None or build.id != event.build:
             return
         self._queue.build = None
         self._queue.changed()

@@ -40,7 +40,7 @@ class OtherRuns:
     def taken(self, event: TargetTaken) -> None:
         """Land from now on; find out first what a process that is gone was about to land."""
         self._queue.holds_target, self._queue.head = True, None
-        self._queue.looks_again = self._queue.is_looking
+        self._queue.look = None  # one that is under way may have begun before
         for item in event.landing:
             own = self._turn.workstreams.get(item.id)
             if own is None:

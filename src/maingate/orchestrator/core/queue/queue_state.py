@@ -10,7 +10,6 @@ from maingate.ids import WorkstreamId
 from maingate.orchestrator.core.approvals import Approvals
 from maingate.orchestrator.core.events import (
     CancelRequested,
-    ChainBuilt,
     FoundLanding,
     OverrideRequested,
     QueueOrdersRead,
@@ -72,21 +71,14 @@ class Build:
     """Candidates that are being built.
 
     Args:
+        id: Identifier.
         chains: The chains that they end.
-        onto: The commit that the first is merged onto.
         head: The target's head at the time.
     """
 
+    id: str
     chains: Sequence[CandidateChain]
-    onto: Tip
     head: Tip
-
-    def is_answered_by(self, event: ChainBuilt) -> bool:
-        """Return whether an answer is about these, and not about candidates that were built before."""
-        made = len(event.candidates)
-        following = id_of(self.chains[made].item) if made < len(self.chains) else None
-        refused = event.refused.workstream if event.refused is not None else None
-        return refused == following and (not made or event.candidates[0].onto == self.onto)
 
 
 class QueueState:
@@ -132,7 +124,7 @@ class QueueState:
         self.passengers = Passengers()
         self.holds_target = holds_target
         self.head: Tip | None = None
-        self.is_looking = self.looks_again = False
+        self.look: str | None = None
         self.looked_for: set[WorkstreamId] = set()
         self.found: dict[WorkstreamId, FoundLanding] = {}
         self.build: Build | None = None
@@ -149,6 +141,11 @@ class QueueState:
         self.numbers = count(1)
         self.orders = QueueOrdersRead()
         self.is_due = True
+
+    @property
+    def is_looking(self) -> bool:
+        """Return whether the target is being read."""
+        return self.look is not None
 
     @property
     def is_at_rest(self) -> bool:

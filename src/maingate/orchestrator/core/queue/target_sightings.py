@@ -34,9 +34,10 @@ class TargetSightings:
 
     def look_for(self, meant: Sequence[Member]) -> None:
         """Read the target, and which of some workstreams it holds."""
-        self._queue.is_looking, self._queue.looked_for = True, {workstream.id for workstream in meant}
+        look = self._queue.look = f"look_{next(self._queue.numbers)}"
+        self._queue.looked_for = {workstream.id for workstream in meant}
         inputs = tuple(workstream.landing_input() for workstream in meant)
-        self._turn.speculate(LookAtTarget(meant=inputs, is_held=self._queue.holds_target))
+        self._turn.speculate(LookAtTarget(look=look, meant=inputs, is_held=self._queue.holds_target))
 
     def _meant(self) -> Sequence[Member]:
         """Return the workstreams that were to land: of this run, and of others those in doubt."""
@@ -45,16 +46,13 @@ class TargetSightings:
 
     def seen(self, event: TargetSeen) -> None:
         """Complete what the target holds already, and begin from its head."""
-        if not self._queue.is_looking:
+        if event.look != self._queue.look:
             return
-        self._queue.is_looking = False
+        self._queue.look = None
         self._turn.run.head_seen = event.head
         self._queue.changed()
         for found in sorted(event.found, key=lambda each: each.intent):  # in the order of their commits
             self._find(found)
-        if self._queue.looks_again:
-            self._queue.looks_again = False
-            return
         if self._queue.holds_target:
             self._begin_from(event.head)
         for member in [
