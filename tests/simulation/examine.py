@@ -159,12 +159,12 @@ def _changes(ended: Ended, calms: Sequence[Calm]) -> Iterator[str]:
     """Say what came out otherwise than without troubles.
 
     Each of several runs comes to what it comes to when it is alone on the target, unless something has landed
-    that does not go with it.
+    that does not go with it. Where workstreams of it do not go together, the plan's order decides, or time.
     """
     for played, calm in zip(ended.runs, calms, strict=True):
         got, wanted = outcome_of(ended, played), calm.outcome
         if len(ended.runs) > 1:
-            if _is_crossed(ended, played):
+            if _is_crossed(ended, played) or _is_for_the_quicker(played.plan):
                 continue
             got, wanted = _own(got), _own(wanted)
         if got != wanted:
@@ -189,10 +189,26 @@ def _is_crossed(ended: Ended, played: PlayedRun) -> bool:
     return any(not _go_together(mine, other) for mine in _patches_of(played.plan) for other in landed)
 
 
-def _patches_of(plan: PlanWorld) -> Iterator[tuple[str, str]]:
-    """Return which file each patch of a plan makes, and what is in it."""
-    for patch in plan.patches.values():
-        if patch.startswith(b"{"):
+def _is_for_the_quicker(plan: PlanWorld) -> bool:
+    """Tell whether a workstream with a tool, whose place is when that ends, does not go with another one."""
+    streams = plan.plan.workstreams
+    with_tools = [
+        name for name, each in streams.items() if any(task.tool is not None for task in each.tasks.values())
+    ]
+    return any(
+        not _go_together(mine, other)
+        for name in with_tools
+        for mine in _patches_of(plan, name)
+        for another in streams
+        if another != name
+        for other in _patches_of(plan, another)
+    )
+
+
+def _patches_of(plan: PlanWorld, workstream: str = "") -> Iterator[tuple[str, str]]:
+    """Return which file each patch of a plan, or of a workstream of it, makes, and what is in it."""
+    for name, patch in plan.patches.items():
+        if name.startswith(workstream) and patch.startswith(b"{"):
             read: Mapping[str, str] = json.loads(patch)
             yield read["path"], read["new"]
 
