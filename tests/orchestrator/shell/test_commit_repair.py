@@ -1,9 +1,10 @@
 """Commits that git has removed are made again from the record, or their workstream is given up alone."""
 
 from collections.abc import Collection
+from typing import Never
 
 from maingate.commits import Tip
-from maingate.errors import MissingObjectError
+from maingate.errors import GitError, MissingObjectError
 from maingate.ids import PatchId
 from maingate.orchestrator.core import recorded_commits
 from maingate.orchestrator.core.effect_inputs import RecordedChain, RecordedCommit
@@ -69,6 +70,27 @@ def test_a_chain_that_is_there_is_left_as_it_is() -> None:
     found = repaired(picture(), there={"two", "three"}, made={}, said=said)
     assert (found.broken, said) == ({}, [])
     assert not any(found.tips.values())
+
+
+def test_an_error_of_the_moment_ends_no_workstream() -> None:
+    """Git that fails once is asked again, as in all other work; one that fails each time is believed."""
+    chains = recorded_commits.chains_of(picture())
+
+    def repaired_with(errors: int) -> Repaired:
+        left = iter([GitError("busy")] * errors)
+
+        def is_there(_: str) -> bool:
+            if (error := next(left, None)) is not None:
+                raise error
+            return True
+
+        return repair(chains[:1], is_there=is_there, apply_again=_never, warn=_never)
+
+    assert [len(repaired_with(errors).broken) for errors in range(5)] == [0, 0, 0, 1, 1]
+
+
+def _never(*_: object) -> Never:
+    raise AssertionError("nothing is to be done")
 
 
 def test_lost_commits_are_made_again_on_each_other() -> None:

@@ -6,7 +6,9 @@ again to the same commits they give the same trees, which is verified, and the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from maingate.commits import Tip
 from maingate.errors import MissingObjectError
@@ -14,6 +16,9 @@ from maingate.ids import PatchId, WorkstreamId
 from maingate.orchestrator.core.effect_inputs import RecordedChain, RecordedCommit
 from maingate.reasons import Reason
 from maingate.uet.step_values import Committed
+
+TRIES: Final = 3
+"""Attempts at a chain before its workstream is given up."""
 
 ApplyAgain = Callable[[RecordedCommit, Tip, Tip], Committed | Reason]
 """Applies the recorded patch of a commit again, in a workstream with a base, to a commit."""
@@ -52,7 +57,7 @@ def repair(
     broken: dict[WorkstreamId, Exception] = {}
     for chain in chains:
         try:
-            found, made = _repaired(chain, is_there, apply_again)
+            found, made = _tried(chain, is_there, apply_again)
         except Exception as error:  # noqa: BLE001 - one workstream never stops the others
             broken[chain.workstream] = error
             continue
@@ -63,6 +68,16 @@ def repair(
                 f"recorded patches: {', '.join(made)}"
             )
     return Repaired(tips=tips, broken=broken)
+
+
+def _tried(
+    chain: RecordedChain, is_there: Callable[[str], bool], apply_again: ApplyAgain
+) -> tuple[Mapping[PatchId, Tip], Sequence[str]]:
+    """Repair a chain in up to three attempts: an error may be one of the moment."""
+    for _ in range(TRIES - 1):
+        with suppress(Exception):
+            return _repaired(chain, is_there, apply_again)
+    return _repaired(chain, is_there, apply_again)
 
 
 def _repaired(
