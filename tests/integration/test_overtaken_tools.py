@@ -162,3 +162,29 @@ def test_proven_patches_are_not_judged_again_after_a_kill(world: World) -> None:
     check(world, "a")
     assert (world.folder / "runs").read_text() == "run\n"
     assert world.rows("SELECT attempt FROM tasks") == [(1,)]
+
+
+def test_a_proven_patch_that_waits_for_long_is_not_removed_by_git(world: World) -> None:
+    """Its commit is on the workstream's own ref, though it is not on record as applied."""
+    hold = f"until test -e {world.folder}/go; do sleep 0.02; done"
+    gates = {"hold": {"run": hold, "on": ["landing"]}}
+    (world.folder / "memory" / "begun-x").touch()
+    command = world.start("run", str(plan(world, "a", gates=gates)), "--workers", "2")
+    wait_until(
+        lambda: world.has_begun and world.rows("SELECT 1 FROM gates WHERE state = 'RUNNING'"), "the gate"
+    )
+    [(run,)] = world.rows("SELECT id FROM runs")
+    wait_until(lambda: own_ref(world, run) != world.repo.head("main"), "the ref of the workstream")
+    proven = own_ref(world, run)
+    world.repo.git("gc", "-q", "--prune=now")
+    assert world.repo.git("cat-file", "-t", proven).strip() == "commit"
+    (world.folder / "go").touch()
+    assert command.ended() in {0, 4}, command.said  # the trial of the merge was removed, which is made again
+    world.start("resume", "--workers", "2").ended()
+    check(world, "a")
+
+
+def own_ref(world: World, run: str) -> str:
+    """Return where the own ref of the workstream `a` is; the branch, while there is none."""
+    found = world.repo.git("for-each-ref", "--format=%(objectname)", f"refs/maingate/{run}/a").split()
+    return found[0] if found else world.repo.head("main")

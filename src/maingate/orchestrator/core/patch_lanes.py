@@ -286,6 +286,7 @@ class Lanes:
 
     def _keep(self, lane: Lane[TaskNode], task: TaskNode) -> None:
         lane.keep()
+        self._move_ref(task.workstream, lane.proven.commit, is_last=lane.first is None)
         self._turn.hold(task.require_patch().id, HoldCode.WORKSTREAM, {})
         self._scheduler.release(task.id)
 
@@ -294,12 +295,16 @@ class Lanes:
         task = car.item
         task.material = None
         gates = list(car.judgement.gates) if car.judgement else []
-        move = MoveWorkstreamRef(workstream=workstream.id, ref=workstream.ref, commit=car.tip.commit)
-        self._turn.speculate(move)
+        self._move_ref(workstream, car.tip.commit)
         self._record_applied(car)
         self._turn.move_patch(task, patch_steps.verify(task.require_patch().head, metadata={"gates": gates}))
         self._turn.move_task(task, task_steps.complete(task.head))
         self._turn.follow_up(task)
+
+    def _move_ref(self, workstream: WorkstreamNode, commit: str, *, is_last: bool = False) -> None:
+        """Move the workstream's own ref, which keeps git from removing its commits."""
+        move = MoveWorkstreamRef(workstream=workstream.id, ref=workstream.ref, commit=commit, is_last=is_last)
+        self._turn.speculate(move)
 
     def _fail_head(self, lane: Lane[TaskNode], front: Car[TaskNode], judgement: Judgement) -> None:
         _, behind = lane.fail_head()

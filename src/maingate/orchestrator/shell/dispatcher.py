@@ -176,6 +176,8 @@ class Dispatcher:
         match effect:
             case LandCar(members=members):
                 tips += [member.candidate.tip for member in members]
+            case JudgeChain(inside=inside):
+                tips += [commit.tip for commit in inside]
             case SealCar(candidates=candidates):
                 tips += [candidate.tip for candidate, _ in candidates]
         commits = [tip.commit for tip in tips if tip is not None]
