@@ -28,7 +28,7 @@ test "$(git rev-parse HEAD)" = "$MAINGATE_COMMIT"
 test -z "$(git status --porcelain --ignored)"
 test -z "$(git stash list)$(git tag)$(git branch --format='%(refname)' | grep refs/ || true)"
 test -z "$(git config --local --get-regexp 'alias|user|hookspath' || true)"
-test ! -d .git/hooks
+test -z "$(ls -A .git/hooks)$(cat .git/info/exclude)"
 test -z "$(ls -A "$TMPDIR")"
 git log --oneline | wc -l
 """
