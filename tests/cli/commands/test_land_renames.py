@@ -187,3 +187,17 @@ def test_a_new_file_of_a_folder_that_was_moved_is_placed_as_git_places_it(
     else:
         folder = "moved" if renames == "true" else "dir"
         assert base.git("show", f"main:{folder}/first", f"main:{folder}/second") == "1\n2"
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase"])
+def test_the_removal_of_a_file_that_was_moved_is_a_conflict(base: GitRepo, call: Call, style: str) -> None:
+    """As for git; the move takes the path away, too, and has not done what the branch does."""
+    base.git("switch", "-q", "-C", "edit")
+    base.commit({"new.txt": "new\n"}, "new")
+    base.commit({"a.txt": None}, "remove")
+    base.git("switch", "-q", "main")
+    before = base.commit({"a.txt": None, "moved.txt": EDITED}, "move")
+    done = told(call("land", "edit", "--landing", style, "--json"), 1)
+    reasons = [task["reason"]["code"] for task in done["tasks"] if task["reason"]]
+    assert "conflict" in reasons
+    assert base.head("main") == before

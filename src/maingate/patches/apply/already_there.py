@@ -110,9 +110,19 @@ class AlreadyThere:
                 did(self._repository, before, after, intake.files)
                 and not self._is_older(commit, intake, onto)
                 and self._holds(commit, commit, onto, intake, is_own=self._is_all(before, after, intake))
+                and not self._has_only_moved(before, after, intake)
             ):
                 return commit
         return None
+
+    def _has_only_moved(self, before: str, after: str, intake: Intake) -> bool:
+        """Return whether a file that the patch removes was moved by a change, so that it is elsewhere now."""
+        removed = {change.old_path for change in intake.files if change.kind is ChangeKind.DELETE}
+        if not removed:
+            return False
+        git = self._repository.private_git_dir().git
+        listed = git("diff-tree", "-r", "-M", "--diff-filter=R", "--name-status", "-z", before, after)
+        return not removed.isdisjoint(listed.stdout.split(b"\0")[1::3])
 
     def _is_all(self, before: str, after: str, intake: Intake) -> bool:
         return set(self._repository.changed_paths(before, after)) == set(intake.scope.paths)
