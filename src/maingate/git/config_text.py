@@ -9,8 +9,8 @@ _TRUE: Final = re.compile(r"true|yes|on|[-+]?0*[1-9]\d*[kmg]?", re.IGNORECASE)
 
 def section_lines(section: str, name: str, pairs: Iterable[tuple[str, str]]) -> str:
     """Return a section with its settings; any name and any value is quoted so that git reads it back."""
-    lines = [f"\t{key} = {_quoted(value)}\n" for key, value in pairs]
-    return f"[{section} {_quoted(name)}]\n{''.join(lines)}"
+    lines = [f"\t{key} = {quoted(value)}\n" for key, value in pairs]
+    return f"[{section} {quoted(name)}]\n{''.join(lines)}"
 
 
 def is_true(value: str) -> bool:
@@ -18,6 +18,7 @@ def is_true(value: str) -> bool:
     return _TRUE.fullmatch(value) is not None
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Return a name or a value as git reads it back, whatever is in it."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -51,7 +51,9 @@ def merging(
     """
     rules = repository.merge_rules
     with (
-        contextlib.closing(PrivateGitDir(repository.git_dir / "objects")) as private,
+        contextlib.closing(
+            PrivateGitDir(repository.git_dir / "objects", sharing=repository.sharing)
+        ) as private,
         own_directory() as tree,
     ):
         _write_attributes(rules, private.path, tree, attributes)

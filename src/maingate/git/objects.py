@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from maingate.git.commits import Commit, parse_commit
 from maingate.git.library import ObjectType, failures, oid, opened, translated
 from maingate.git.plain_repository import loose_commit
 from maingate.git.private_git import PrivateGitDir
+from maingate.git.shared_objects import share_object, shared_permissions
 from maingate.git.trees import Changes, Directory, GitEntry, parse_directory
 
 if TYPE_CHECKING:
@@ -78,11 +79,18 @@ class ObjectStore:
         with translated("read the configuration"):
             return any(_PROMISED.fullmatch(entry.name) for entry in self.handle.config)
 
+    @cached_property
+    def sharing(self) -> str:
+        """The setting `core.sharedRepository`; empty where the repository is of one user."""
+        with translated("read the configuration"):
+            found = [entry.value for entry in self.handle.config if entry.name == "core.sharedrepository"]
+            return (found[-1] or "true") if found else ""
+
     def private_git_dir(self) -> PrivateGitDir:
         """Return Maingate's own git directory over the same objects; made when first needed."""
         with self._lock:
             if self._private is None or not self._private.path.is_dir():
-                self._private = PrivateGitDir(self.git_dir / "objects")
+                self._private = PrivateGitDir(self.git_dir / "objects", sharing=self.sharing)
             return self._private
 
     def read_blob(self, blob: str) -> bytes:
@@ -205,7 +213,10 @@ class ObjectStore:
 
     def _write(self, kind: ObjectType, content: bytes) -> str:
         with translated(f"write a {kind.name.lower()} into {self.git_dir}"):
-            return str(self.handle.write(kind, content))
+            made = str(self.handle.write(kind, content))
+        if self.sharing and (permissions := shared_permissions(self.sharing)):
+            share_object(self.git_dir / "objects", made, permissions)
+        return made
 
     def _missing(self, object_id: str, kind: ObjectType) -> MissingObjectError:
         why = ""

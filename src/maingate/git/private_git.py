@@ -26,6 +26,7 @@ from typing import Final
 
 from maingate.errors import GitError
 from maingate.git.command import Argument, GitResult, run_git
+from maingate.git.config_text import quoted
 from maingate.system.process_table import started
 from maingate.system.removal import remove
 
@@ -40,13 +41,19 @@ GIT_TIMEOUT: Final = 300.0
 
 
 class PrivateGitDir:
-    """The private git directory; it is removed with the value or by ``close``."""
+    """The private git directory; it is removed with the value or by ``close``.
 
-    def __init__(self, objects: Path) -> None:
+    Args:
+        objects: The repository's folder of objects.
+        sharing: The repository's setting `core.sharedRepository`, for its objects; empty for none.
+    """
+
+    def __init__(self, objects: Path, *, sharing: str = "") -> None:
         try:
             self.path = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=_fast_directory()))
             (self.path / "HEAD").write_text("ref: refs/heads/none\n")
-            (self.path / "config").write_text(_CONFIG)
+            shared = f"\tsharedRepository = {quoted(sharing)}\n" if sharing else ""
+            (self.path / "config").write_text(_CONFIG + shared)
             (self.path / "refs").mkdir()
             (self.path / "objects").symlink_to(objects, target_is_directory=True)
         except OSError as error:
