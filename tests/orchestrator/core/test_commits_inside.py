@@ -54,7 +54,7 @@ class Rows(Queue):
             commits = {patch: tip.commit for patch, tip in steps}
             made.append(Candidate(onto=onto, tip=at, commits=commits, steps=tuple(steps)))
             onto = at
-        return ChainBuilt(candidates=tuple(made))
+        return ChainBuilt(build=effect.build, candidates=tuple(made))
 
     def _judge(self, core: Core, effect: JudgeChain) -> CoreEvent:  # noqa: ARG002 - as the queue calls it
         parts = [
