@@ -188,7 +188,7 @@ class RunOrchestrator:
         if not self._is_only_asked:
             self._effects.speculate(decision.speculative)
         if self._core.run.state is RunState.CANCELED:
-            self._services.verdicts.forget_all_but(self._core.commits_tested)
+            self._services.verdicts.forget_all_but(self._core.commits_of_others)
         writes = self._writes_of(decision)
         if decision.effects:
             durable = self._recorder.enter(decision.steps, writes=writes) if decision.writes else None

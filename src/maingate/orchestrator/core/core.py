@@ -212,9 +212,9 @@ class Core:
         return self._parts.landing_queue.holds_target
 
     @property
-    def commits_tested(self) -> Collection[str]:
-        """The merged results that gates run on; after the run's own end, those of other runs."""
-        return self._parts.landing_queue.commits_tested
+    def commits_of_others(self) -> Collection[str]:
+        """The merged results that gates run on for other runs, after this run's own end."""
+        return self._parts.landing_queue.commits_of_others
 
     @property
     def serves_others(self) -> bool:

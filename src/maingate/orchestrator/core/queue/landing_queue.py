@@ -180,8 +180,10 @@ class LandingQueue:
         return bool(self._queue.passengers.aboard)
 
     @property
-    def commits_tested(self) -> Collection[str]:
-        """The merged results that gates run on."""
+    def commits_of_others(self) -> Collection[str]:
+        """The merged results that gates run on for other runs, after this run's own end."""
+        if not self.has_passengers:
+            return frozenset()
         chains = (self._queue.chains.known(run.chain) for run in self._queue.running.values())
         return {built.tip.commit for built in chains if built is not None}
 
