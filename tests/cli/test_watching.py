@@ -122,13 +122,13 @@ def a_run_under_way(plan: Path, repo: GitRepo, env: Mapping[str, str]) -> Iterat
 def test_a_run_shows_its_workers_and_waits_and_restores_the_terminal(
     repo: GitRepo, tmp_path: Path, hermetic_environment: Path
 ) -> None:
-    """The picture has each worker's job with its time, and the waits; at the end the cursor is back."""
+    """The picture has each worker's job with its time, and the queue; at the end the cursor is back."""
     plan = a_waiting_plan(repo, tmp_path)
     env = a_clean_environment(hermetic_environment)
     screen = Terminal("run", str(plan), "--workers", "1", cwd=repo.path, env=env)
     screen.wait_for("▸".encode())
     screen.wait_for(b"gate slow on w")
-    screen.wait_for(b"for ")
+    screen.wait_for(b"is at place 1 of 3")
     (tmp_path / "go").touch()
     assert screen.end() == 0
     assert HIDE_CURSOR in screen.shown

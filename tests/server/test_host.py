@@ -70,7 +70,7 @@ def test_runs_on_one_target_are_at_work_at_once_and_land_together(
         assert len({run.pid for run in hosted.host.hosted()}) == 3
         standing = RunWatch(hosted.site["repo"].context, runs[3]).look().standing
         assert standing.code is StandingCode.BLOCKED
-        assert standing.message.endswith("older runs are at work, `runs_per_target` is 3")
+        assert standing.message.endswith("and `runs_per_target` permits 3 at once")
         go.touch()
         assert [hosted.until_ended("repo", each) for each in runs] == ["succeeded"] * 4
     assert yard.names_on("main") == set("abcd")
