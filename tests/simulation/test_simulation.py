@@ -79,9 +79,9 @@ def _is_caught(told: str, breaks: Callable[[Scene], None] = lambda _: None, *, s
 
 
 def test_it_shows_when_a_landing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resume that does not find what has landed lands it again."""
+    """A resume that does not find what has landed takes it for the work of others."""
     monkeypatch.setattr(landing_effects, "newest_landed", lambda *_, **__: None)
-    assert _is_caught("landed 2 times", since=12)
+    assert _is_caught("[] are committed, the target has", since=12)
 
 
 def test_it_shows_when_nothing_keeps_an_overtaken_process_out() -> None:

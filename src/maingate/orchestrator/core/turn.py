@@ -161,7 +161,7 @@ class Turn:
         self.drop(task, reason)
         task.material, task.reason = None, reason
         if not task.has_ended:
-            self.move_task(task, task_steps.complete(task.head, reason=reason))
+            self.move_task(task, task_steps.pass_over(task.head, reason))
             self.follow_up(task)
 
     def quarantine(self, task: TaskNode, reason: Reason, trigger: patch_steps.Refusal) -> None:

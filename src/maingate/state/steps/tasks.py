@@ -89,8 +89,13 @@ def fail(
 
 
 def complete(task: HasHead, **note: Unpack[Note]) -> Step:
-    """Complete: its patch is verified, or the target has its change already, which is the reason then."""
-    return step(task, TaskState.COMPLETED, "validation_passed", {"reason": note.get("reason")}, **note)
+    """Complete: its patch is verified."""
+    return step(task, TaskState.COMPLETED, "validation_passed", {"reason": None}, **note)
+
+
+def pass_over(task: HasHead, reason: Reason) -> Step:
+    """Complete: the target has the change of its patch already, which is kept as the reason."""
+    return step(task, TaskState.COMPLETED, "validation_passed", {"reason": reason}, reason=reason)
 
 
 def cancel(task: HasHead, reason: Reason, **remark: Unpack[Remark]) -> Step:

@@ -57,9 +57,14 @@ def complete(workstream: HasHead, landed_commit: str | None = None, **note: Unpa
         workstream,
         WorkstreamState.COMPLETED,
         "landed",
-        {"landed_commit": landed_commit, "reason": note.get("reason")},
+        {"landed_commit": landed_commit, "reason": None},
         **note,
     )
+
+
+def pass_over(workstream: HasHead, reason: Reason) -> Step:
+    """Complete: the target has all of it already, which is kept as the reason."""
+    return step(workstream, WorkstreamState.COMPLETED, "landed", {"reason": reason}, reason=reason)
 
 
 def fail(

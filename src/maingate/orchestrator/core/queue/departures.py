@@ -91,9 +91,10 @@ class Departures:
         workstream.landed = landed
         self._leave(workstream)
         reason = None if landed else workstream.reason_not_to_land()
-        step = workstream_steps.complete(
-            workstream.head, landed_commit=landed.commit if landed else None, reason=reason
-        )
+        if reason is None:
+            step = workstream_steps.complete(workstream.head, landed_commit=landed.commit if landed else None)
+        else:
+            step = workstream_steps.pass_over(workstream.head, reason)
         self._turn.move_workstream(workstream, step, reason)
         self._turn.follow_up(workstream)
 
