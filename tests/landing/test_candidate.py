@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from maingate.commits import Candidate, LandingInput, Tip
+from maingate.commits import Candidate
 from maingate.git.repository import Repository
-from maingate.ids import PatchId, RunId, WorkstreamId
 from maingate.landing.candidate import build
 from maingate.landing.strayed import JudgeStrayed, Strayed
 from maingate.patches.text.quoting import show_path
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason, ReasonCode
 from support.factories import GitRepo
+from support.landing_inputs import input_of, tip_of
 
 TEXT = "".join(f"# line {number}\n" for number in range(40))
 
@@ -33,29 +33,12 @@ def built(
 ) -> Candidate | Reason:
     """Build the candidate of a workstream of some commits in a row, on another commit."""
     with Repository.open(repo.path) as repository:
-
-        def tip(commit: str) -> Tip:
-            return Tip(commit=commit, tree=repository.tree_of(commit))
-
-        landing = LandingInput(
-            run=RunId("run_1"),
-            workstream=WorkstreamId("ws_1"),
-            name="edit",
-            title="",
-            base=tip(repo.git("rev-parse", f"{commits[0]}^")),
-            settled=tip(commits[-1]),
-            commits=[(PatchId(f"patch_{number}"), commit) for number, commit in enumerate(commits)],
-            tasks={PatchId(f"patch_{number}"): f"task{number}" for number, _ in enumerate(commits)},
-            gates=(),
-            patch_gates={},
-            intents=(),
-            open_intent=None,
-        )
+        landing = input_of(repository, commits)
         return build(
             repository,
             landing,
             style=style,
-            onto=tip(onto),
+            onto=tip_of(repository, onto),
             target="refs/heads/main",
             at=datetime(2026, 1, 1, tzinfo=UTC),
             judge=judge,

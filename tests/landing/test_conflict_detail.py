@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from maingate.commits import LandingInput, Tip
 from maingate.git.repository import Repository
-from maingate.ids import PatchId, RunId, WorkstreamId
 from maingate.landing.candidate import build
 from maingate.landing.conflict_detail import MOST_BYTES, with_particulars
 from maingate.plan.choices import LandingStyle
 from maingate.reasons import Reason
 from support.factories import GitRepo
+from support.landing_inputs import input_of, tip_of
 
 ODD = "*[a].txt"
 STYLES = list(LandingStyle)
@@ -22,41 +21,26 @@ def conflict(
     repo: GitRepo, own: Sequence[Mapping[str, str]], theirs: Mapping[str, str], style: LandingStyle
 ) -> Reason:
     """Return the conflict of commits in a row with a change of the target."""
-    base = repo.commit({"a.txt": "a\n", "b.txt": "b\n", ODD: "odd\n"}, "base")
+    repo.commit({"a.txt": "a\n", "b.txt": "b\n", ODD: "odd\n"}, "base")
     repo.git("checkout", "-qb", "own")
     commits = [repo.commit(dict(files), "own") for files in own]
     repo.git("checkout", "-q", "main")
     head = repo.commit(dict(theirs), "theirs")
     with Repository.open(repo.path) as repository:
-
-        def tip(commit: str) -> Tip:
-            return Tip(commit=commit, tree=repository.tree_of(commit))
-
-        landing = LandingInput(
-            run=RunId("run_1"),
-            workstream=WorkstreamId("ws_1"),
-            name="edit",
-            title="",
-            base=tip(base),
-            settled=tip(commits[-1]),
-            commits=[(PatchId(f"patch_{number}"), commit) for number, commit in enumerate(commits)],
-            tasks={PatchId(f"patch_{number}"): f"task{number}" for number, _ in enumerate(commits)},
-            gates=(),
-            patch_gates={},
-            intents=(),
-            open_intent=None,
-        )
+        landing = input_of(repository, commits)
         refused = build(
             repository,
             landing,
             style=style,
-            onto=tip(head),
+            onto=tip_of(repository, head),
             target="refs/heads/main",
             at=datetime(2026, 1, 1, tzinfo=UTC),
             judge=lambda _: None,
         )
         assert isinstance(refused, Reason)
-        return with_particulars(repository, landing, refused, onto=tip(head), target="refs/heads/main")
+        return with_particulars(
+            repository, landing, refused, onto=tip_of(repository, head), target="refs/heads/main"
+        )
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -1,5 +1,6 @@
 """The command line as tests drive it: as a process of its own, or in this process."""
 
+import json
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ PATIENCE = 60.0
 """Seconds that a command may take; it takes a fraction of one."""
 
 Invoke = Callable[..., Result]
+Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,21 @@ def maingate(
     """Run the real command line as a process of its own, without a terminal."""
     done = maingate_bytes(*args, cwd=cwd, home=home, env=env)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def called_in(folder: Path, home: Path) -> Call:
+    """Return the command line in a folder."""
+
+    def run(*args: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return maingate(*args, cwd=folder, home=home, env=env)
+
+    return run
+
+
+def json_of(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
+    """Return the JSON of a command that ended with an exit code."""
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return dict(json.loads(done.stdout))
 
 
 def maingate_bytes(

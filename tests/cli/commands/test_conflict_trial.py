@@ -2,16 +2,15 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.command_line import maingate
+from support.command_line import Call, called_in, json_of
 from support.factories import GitRepo
 
-Call = Callable[..., subprocess.CompletedProcess[str]]
 Files = Mapping[str, str | bytes | None]
 RULES = '[gates.good]\nrun = "true"\n'
 LINES = "".join(f"line {n}\n" for n in range(1, 30))
@@ -32,11 +31,7 @@ def base(repo: GitRepo) -> GitRepo:
 @pytest.fixture
 def call(base: GitRepo, hermetic_environment: Path) -> Call:
     """Give a way to call Maingate in the repository."""
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        return maingate(*args, cwd=base.path, home=hermetic_environment)
-
-    return run
+    return called_in(base.path, hermetic_environment)
 
 
 def branch(repo: GitRepo, name: str, *commits: Files, start: str = "main") -> None:
@@ -49,8 +44,7 @@ def branch(repo: GitRepo, name: str, *commits: Files, start: str = "main") -> No
 
 def told(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
     """Return the trial in the JSON of a command that ended with an exit code."""
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return dict(json.loads(done.stdout)["trial"])
+    return dict(json_of(done, code)["trial"])
 
 
 def states(trial: Mapping[str, Any]) -> dict[str, str]:

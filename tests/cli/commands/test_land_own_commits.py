@@ -2,18 +2,17 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.command_line import maingate
+from support.command_line import Call, called_in
 from support.crashing import KILLED
 from support.factories import GitRepo
 from support.landing import write_plan
 
-Call = Callable[..., subprocess.CompletedProcess[str]]
 RULES = '[gates.good]\nrun = "! grep -rq bad . --include=*.txt"\n'
 LINES = "1\n2\n3\n4\n5\n"
 SIGNATURE = "gpgsig -----BEGIN SSH SIGNATURE-----\n U1NIU0lH\n -----END SSH SIGNATURE-----\n"
@@ -30,11 +29,7 @@ def base(repo: GitRepo) -> GitRepo:
 @pytest.fixture
 def call(base: GitRepo, hermetic_environment: Path) -> Call:
     """Give the command line in the repository."""
-
-    def run(*args: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return maingate(*args, cwd=base.path, home=hermetic_environment, env=env)
-
-    return run
+    return called_in(base.path, hermetic_environment)
 
 
 def landed(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

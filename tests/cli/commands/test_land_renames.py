@@ -1,17 +1,12 @@
 """A branch whose files were renamed on the target lands as git merges it, where policy permits that."""
 
-import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.command_line import maingate
+from support.command_line import Call, called_in, json_of
 from support.factories import GitRepo
 
-Call = Callable[..., subprocess.CompletedProcess[str]]
 RULES = '[gates.good]\nrun = "true"\n[policy]\nforbid = ["secret/**"]\n'
 LINES = "".join(f"line {n}\n" for n in range(1, 30))
 EDITED = LINES.replace("line 7\n", "line seven\n")
@@ -30,17 +25,7 @@ def base(repo: GitRepo) -> GitRepo:
 @pytest.fixture
 def call(base: GitRepo, hermetic_environment: Path) -> Call:
     """Give the command line in the repository."""
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        return maingate(*args, cwd=base.path, home=hermetic_environment)
-
-    return run
-
-
-def told(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
-    """Return the JSON of a command that ended with an exit code."""
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return dict(json.loads(done.stdout))
+    return called_in(base.path, hermetic_environment)
 
 
 def test_an_edit_lands_where_its_file_is_and_is_proved_and_taken_back_there(
@@ -51,8 +36,8 @@ def test_an_edit_lands_where_its_file_is_and_is_proved_and_taken_back_there(
     base.git("switch", "-q", "-c", "by-git")
     base.git("merge", "-q", "-m", "merge", "edit")
     base.git("switch", "-q", "main")
-    assert told(call("land", "edit", "--dry-run", "--json"), 0)["trial"]["items"][0]["state"] == "clear"
-    run = told(call("land", "edit", "--json"), 0)
+    assert json_of(call("land", "edit", "--dry-run", "--json"), 0)["trial"]["items"][0]["state"] == "clear"
+    run = json_of(call("land", "edit", "--json"), 0)
     assert base.tree("main") == base.tree("by-git")
     assert base.git("rev-parse", "main^1", "main^2").split() == [before, base.head("edit")]
     assert call("prove", "main").returncode == 0
@@ -79,8 +64,8 @@ def test_an_edit_that_would_come_to_where_policy_forbids_is_refused_with_its_rea
     base.commit({name: text.replace("line 7\n", "line seven\n")}, "edit")
     base.git("switch", "-q", "main")
     before = base.commit({name: None, moved_to: text}, "move")
-    (tried,) = told(call("land", "edit", "--dry-run", "--json"), 1)["trial"]["items"]
-    (refused,) = told(call("land", "edit", "--json"), 1)["workstreams"]
+    (tried,) = json_of(call("land", "edit", "--dry-run", "--json"), 1)["trial"]["items"]
+    (refused,) = json_of(call("land", "edit", "--json"), 1)["workstreams"]
     assert tried["state"] == "refused"
     for reason in (tried["reason"], refused["reason"]):
         assert (reason["code"], reason["detail"]["rule"]) == ("policy_violation", rule)
@@ -110,9 +95,9 @@ def test_a_branch_follows_a_rename_by_one_ahead_of_it(base: GitRepo, call: Call)
     base.git("switch", "-q", "-c", "move")
     base.commit({"a.txt": None, "moved.txt": LINES}, "move")
     base.git("switch", "-q", "main")
-    trial = told(call("land", "move", "edit", "--dry-run", "--json"), 0)["trial"]
+    trial = json_of(call("land", "move", "edit", "--dry-run", "--json"), 0)["trial"]
     assert ([item["state"] for item in trial["items"]], trial["conflicts"]) == (["clear", "clear"], [])
-    told(call("land", "move", "edit", "--json"), 0)
+    json_of(call("land", "move", "edit", "--json"), 0)
     assert base.git("show", "main:moved.txt") == EDITED.strip()
 
 
@@ -128,13 +113,13 @@ def test_other_landings_follow_a_rename_as_git_does(base: GitRepo, call: Call, s
     base.git(*(["commit", "-q", "-m", "squashed"] if style == "squash" else ["status"]))
     base.git("switch", "-q", "main")
     words = ("land", "edit", "--landing", style, "--json")
-    assert told(call(*words, "--dry-run"), 0)["trial"]["items"][0]["state"] == "clear"
-    run = told(call(*words), 0)
+    assert json_of(call(*words, "--dry-run"), 0)["trial"]["items"][0]["state"] == "clear"
+    run = json_of(call(*words), 0)
     assert base.tree("main") == base.tree("by-git")
     repairs = [repair for task in run["tasks"] for repair in task["patch"]["repairs"]]
     moved = [repair for repair in repairs if repair["kind"] == "moved"]
     assert [(each["from"], each["to"]) for each in moved] == [("a.txt", "dir/moved.txt")] * 2
-    assert told(call("land", "edit", "--landing", style, "--json"), 0)["run_id"] is None
+    assert json_of(call("land", "edit", "--landing", style, "--json"), 0)["run_id"] is None
     assert call("rollback", run["run_id"], "--reason", "x").returncode == 0
     assert call("audit", "verify").returncode == 0
 
@@ -144,8 +129,8 @@ def test_other_landings_have_policy_judge_the_new_path(base: GitRepo, call: Call
     """The reason names the path that the edit would have reached."""
     before = base.commit({"a.txt": None, "secret/a.txt": LINES}, "move")
     words = ("land", "edit", "--landing", style, "--json")
-    (tried,) = told(call(*words, "--dry-run"), 1)["trial"]["items"]
-    run = told(call(*words), 1)
+    (tried,) = json_of(call(*words, "--dry-run"), 1)["trial"]["items"]
+    run = json_of(call(*words), 1)
     for reason in (tried["reason"], run["tasks"][0]["reason"]):
         assert (reason["code"], reason["detail"]["rule"]) == ("policy_violation", "forbid")
         assert "secret/a.txt" in reason["message"]
@@ -160,7 +145,7 @@ def test_a_file_that_is_gone_is_followed_nowhere(base: GitRepo, call: Call) -> N
     base.commit({"a.txt": EDITED}, "edit")
     base.git("switch", "-q", "main")
     before = base.commit({"a.txt": None}, "gone")
-    (task,) = told(call("land", "edit", "--landing", "squash", "--json"), 1)["tasks"]
+    (task,) = json_of(call("land", "edit", "--landing", "squash", "--json"), 1)["tasks"]
     assert task["reason"]["code"] == "conflict"
     assert base.head("main") == before
 
@@ -180,8 +165,8 @@ def test_a_new_file_of_a_folder_that_was_moved_is_placed_as_git_places_it(
     base.git("mv", "dir", "moved")
     before = base.commit({}, "move")
     words, code = ("land", "edit", "--landing", style, "--json"), int(renames == "conflict")
-    tried = told(call(*words, "--dry-run"), code)["trial"]["items"][0]["state"]
-    told(call(*words), code)
+    tried = json_of(call(*words, "--dry-run"), code)["trial"]["items"][0]["state"]
+    json_of(call(*words), code)
     if renames == "conflict":
         assert (tried, base.head("main")) == ("refused", before)
     else:
@@ -197,7 +182,7 @@ def test_the_removal_of_a_file_that_was_moved_is_a_conflict(base: GitRepo, call:
     base.commit({"a.txt": None}, "remove")
     base.git("switch", "-q", "main")
     before = base.commit({"a.txt": None, "moved.txt": EDITED}, "move")
-    done = told(call("land", "edit", "--landing", style, "--json"), 1)
+    done = json_of(call("land", "edit", "--landing", style, "--json"), 1)
     reasons = [task["reason"]["code"] for task in done["tasks"] if task["reason"]]
     assert "conflict" in reasons
     assert base.head("main") == before

@@ -1,18 +1,14 @@
 """A repository that merges signed commits only (`merge.verifySignatures`): branches, landings, patches."""
 
-import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.command_line import maingate
+from support.command_line import Call, called_in, json_of
 from support.factories import GitRepo
 
-Call = Callable[..., subprocess.CompletedProcess[str]]
 RULES = '[gates.good]\nrun = "! grep -rq bad . --include=*.txt"\n'
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 
@@ -44,17 +40,7 @@ def base(repo: GitRepo, tmp_path: Path) -> GitRepo:
 @pytest.fixture
 def call(base: GitRepo, hermetic_environment: Path) -> Call:
     """Give the command line in the repository."""
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        return maingate(*args, cwd=base.path, home=hermetic_environment)
-
-    return run
-
-
-def told(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
-    """Return the JSON of a command that ended with an exit code."""
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return dict(json.loads(done.stdout))
+    return called_in(base.path, hermetic_environment)
 
 
 def files(base: GitRepo) -> set[str]:
@@ -72,9 +58,9 @@ def test_a_branch_whose_newest_commit_is_not_signed_is_refused_and_others_land(
     """As `git merge` and `git merge --squash` have it; the dry run tells it, and nothing else is blamed."""
     unsigned = base.head("plain")
     words = ("land", "plain", "good", "--landing", style, "--json")
-    tried = {item["name"]: item for item in told(call(*words, "--dry-run"), 1)["trial"]["items"]}
+    tried = {item["name"]: item for item in json_of(call(*words, "--dry-run"), 1)["trial"]["items"]}
     assert {name: item["state"] for name, item in tried.items()} == {"plain": "refused", "good": "clear"}
-    run = told(call(*words), 1)
+    run = json_of(call(*words), 1)
     streams = {each["name"]: each for each in run["workstreams"]}
     assert {name: each["state"] for name, each in streams.items()} == {"plain": "failed", "good": "completed"}
     (refused,) = (task for task in run["tasks"] if (task["reason"] or {}).get("code") == "signature_invalid")
@@ -97,8 +83,8 @@ def test_git_merges_what_landed_and_refuses_what_was_refused(base: GitRepo, call
         for name in ("good", "plain")
     ]
     assert (codes[0], codes[1] != 0) == (0, True)
-    told(call("land", "good", "--json"), 0)
-    told(call("land", "plain", "--json"), 1)
+    json_of(call("land", "good", "--json"), 0)
+    json_of(call("land", "plain", "--json"), 1)
     assert files(base) == GOOD
 
 
@@ -112,19 +98,19 @@ def test_a_branch_that_cannot_land_as_it_is_is_checked_too(base: GitRepo, call: 
     base.git("switch", "-q", "good")
     base.git("commit", "-q", "--amend", "--no-edit", "-S")
     base.git("switch", "-q", "main")
-    told(call("land", "plain", "good", "--landing", "squash", "--json"), 1)
+    json_of(call("land", "plain", "good", "--landing", "squash", "--json"), 1)
     assert files(base) == GOOD | {"good-3.txt"}
 
 
 def test_what_git_does_not_check_lands(base: GitRepo, call: Call, tmp_path: Path) -> None:
     """`git rebase`, and patches as by `git am`; options of the branch take the check away, as for git."""
-    told(call("land", "plain", "--landing", "rebase", "--json"), 0)
+    json_of(call("land", "plain", "--landing", "rebase", "--json"), 0)
     assert files(base) == PLAIN
     patch = tmp_path / "own.patch"
     patch.write_bytes(base.diff_of({"own-1.txt": "own\n"}))
-    told(call("land", str(patch), "--json"), 0)
+    json_of(call("land", str(patch), "--json"), 0)
     base.git("config", "branch.main.mergeOptions", "--no-verify-signatures")
     base.git("switch", "-q", "-c", "more", "main")
     base.commit({"more-1.txt": "more\n"}, "more")
-    told(call("land", "more", "--json"), 0)
+    json_of(call("land", "more", "--json"), 0)
     assert files(base) == PLAIN | {"own-1.txt", "more-1.txt"}

@@ -1,17 +1,14 @@
 """`maingate prove` on real landings, and the notes that say the same."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.command_line import maingate
+from support.command_line import Call, called_in
 from support.factories import GitRepo
 
-Call = Callable[..., subprocess.CompletedProcess[str]]
 RULES = '[gates.unit]\nrun = "! grep -rq bad . --include=*.txt"\n'
 NOTES = "refs/notes/maingate"
 
@@ -30,11 +27,7 @@ def base(repo: GitRepo) -> GitRepo:
 @pytest.fixture
 def call(base: GitRepo, hermetic_environment: Path) -> Call:
     """Give a way to call Maingate in the repository."""
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        return maingate(*args, cwd=base.path, home=hermetic_environment)
-
-    return run
+    return called_in(base.path, hermetic_environment)
 
 
 def proof(call: Call, commit: str, code: int) -> dict[str, Any]:

@@ -112,10 +112,8 @@ def name_and_state(connection: Connection, run_id: str) -> tuple[str, RunState]:
     Raises:
         UnknownEntityError: There is no such run.
     """
-    found = row_of(connection, "SELECT name, state FROM runs WHERE id = ?", (run_id,))
-    if found is None:
-        raise UnknownEntityError(run_id)
-    return str(found[0]), RunState(found[1])
+    name, state = _two_of(connection, "name, state", run_id)
+    return name, RunState(state)
 
 
 def target_of(connection: Connection, run_id: str) -> tuple[str, str]:
@@ -124,7 +122,11 @@ def target_of(connection: Connection, run_id: str) -> tuple[str, str]:
     Raises:
         UnknownEntityError: There is no such run.
     """
-    found = row_of(connection, "SELECT repository_id, target_ref FROM runs WHERE id = ?", (run_id,))
+    return _two_of(connection, "repository_id, target_ref", run_id)
+
+
+def _two_of(connection: Connection, columns: str, run_id: str) -> tuple[str, str]:
+    found = row_of(connection, f"SELECT {columns} FROM runs WHERE id = ?", (run_id,))
     if found is None:
         raise UnknownEntityError(run_id)
     return str(found[0]), str(found[1])
