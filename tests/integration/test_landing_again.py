@@ -10,6 +10,8 @@ from maingate.bootstrap import Maingate
 from maingate.db.dao import patches
 from maingate.git.command import GitResult
 from maingate.git.repository import Repository
+from maingate.ids import RunId
+from maingate.orchestrator.snapshot_loader import load
 from maingate.patches.apply.already_there import AlreadyThere
 from maingate.patches.intake import Intake, take_in
 from support.examples import thorough
@@ -305,3 +307,24 @@ def test_history_is_read_once_and_only_when_it_matters(
             assert isinstance(intake, Intake)
             assert there.reason(intake, there.recall([intake]), onto=repo.head()) is None
             assert asked.count("log") == count
+
+
+def test_what_needs_work_that_was_there_begins_where_it_is(repo: GitRepo) -> None:
+    """The workstream that it needs was passed over when its turn came; its changes are those of another."""
+    repo.commit({"a": "".join(LINES)})
+    twice = repo.diff_of({"a": "".join(LINES).replace("line 20\n", "twenty\n")})
+    start = repo.head()
+    repo.commit({"a": "".join(LINES).replace("line 20\n", "twenty\n")})
+    upon = repo.diff_of({"a": "".join(LINES).replace("line 20\n", "TWENTY\n")})
+    repo.git("reset", "-q", "--hard", start)
+    mails = {"one": twice, "two": twice, "upon": upon}
+    streams = one_each(mails)
+    streams["upon"]["needs"] = ["two"]
+    landed = land(repo, mails, workstreams=streams, gates={"unit": {"run": "true"}})
+    assert landed.state == "succeeded"
+    assert landed.workstream("two")["landed"] is None
+    assert "TWENTY" in repo.git("show", "main:a")
+    with Maingate.open(repo.path) as maingate, maingate.database.read() as conn:  # as a resume reads it
+        now = maingate.context.clock.now()
+        run, _ = load(conn, maingate.repository, RunId(landed.report["run_id"]), now=now)
+    assert run.base_of(run.workstreams["upon"]).commit == landed.workstream("one")["landed"]

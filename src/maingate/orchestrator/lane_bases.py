@@ -56,7 +56,7 @@ def base_of(
             return _parent_of(repository, patch.commit) or recorded
     base = recorded
     for commit in (*made_on, *_conflicting_heads(workstream)):
-        if head is not None and _leads(repository, base, commit) and _leads(repository, commit, head.commit):
+        if head is not None and leads(repository, base, commit) and leads(repository, commit, head.commit):
             base = commit
     return base
 
@@ -79,7 +79,7 @@ def _parent_of(repository: Repository, commit: str) -> str | None:
     return parents[0] if parents else None
 
 
-def _leads(repository: Repository, ancestor: str, commit: str) -> bool:
+def leads(repository: Repository, ancestor: str, commit: str) -> bool:
     """Return whether a commit has another in its history, as far as both are here."""
     are_here = repository.has_object(ancestor) and repository.has_object(commit)
     return are_here and repository.is_ancestor(ancestor, commit)

@@ -25,7 +25,7 @@ from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
 from maingate.orchestrator.core.snapshot import PatchNode, RunNode, TaskNode, WorkstreamNode
-from maingate.orchestrator.lane_bases import base_of, head_of, tip_of
+from maingate.orchestrator.lane_bases import base_of, head_of, leads, tip_of
 from maingate.orchestrator.task_scheduler import dependents_of
 from maingate.plan.model import Plan
 from maingate.recovery.breaker_store import guard_of
@@ -75,6 +75,7 @@ def load(
         heads.update((entity.id, entity.head) for entity in (ws, *mine))
     heads.update((patch.id, patch.head) for patch in newest.values())
     run = _run(row, plan, nodes, repository)
+    _note_found(run, repository)
     run.breakers = [guard_of(row) for row in breakers.all_of(conn)]
     run.holds = holds.of_run(conn, run_id)
     offered = {item.workstream_id for item in queue_items.of_run(conn, run_id)}
@@ -83,6 +84,16 @@ def load(
     run.head_seen = head
     run.spent = tool_runs.spent_by_task(conn, run_id)
     return run, heads
+
+
+def _note_found(run: RunNode, repository: Repository) -> None:
+    """Note the heads of the target that workstreams which were passed over were found on."""
+    landed = [(each, each.landed.commit) for each in run.order if each.landed is not None]
+    for node in run.order:
+        reason = node.reason if node.state is WorkstreamState.COMPLETED and node.landed is None else None
+        if reason is not None and (head := reason.detail.get("onto")) is not None:
+            before = [each for each, commit in landed if leads(repository, commit, head)]
+            run.note_found(node, tip_of(repository, head), after=before)
 
 
 def landing_intent(row: Intent) -> LandingIntent:

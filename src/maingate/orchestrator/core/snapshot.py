@@ -4,11 +4,11 @@ Nodes hold states, needs and the number of open children. Everything in them is 
 derived from rows; the database stays the truth.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from maingate.commits import LandingInput, LandingIntent, Tip
 from maingate.ids import PatchId, RunId, TaskId, WorkstreamId
@@ -25,6 +25,9 @@ from maingate.state.run import RunState
 from maingate.state.steps.step import Head
 from maingate.state.task import TASK, TaskState
 from maingate.state.workstream import WORKSTREAM, WorkstreamState
+
+_BEHIND: Final = "+"
+"""The end of an intent's id for a place between its landing and the next one."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -161,6 +164,7 @@ class WorkstreamNode:
         settled: When it was loaded: the last of its commits whose gates have passed.
         landed: The target's head once it landed; None when it had nothing to land.
         landed_by: The intent by which it landed; those of one target sort by the order of their landings.
+        found_on: The target's head that had all of it when it was to land; None where that was not so.
         may_defer_gates: Whether its merged result may be judged before its patches, and these if that fails.
         defers_gates: Whether that is so still.
         intents: All intents to land it, oldest first.
@@ -190,6 +194,7 @@ class WorkstreamNode:
     settled: Tip | None = None
     landed: Tip | None = None
     landed_by: str = ""
+    found_on: Tip | None = None
     may_defer_gates: bool = False
     defers_gates: bool = False
     intents: list[LandingIntent] = field(default_factory=list)
@@ -341,7 +346,7 @@ class RunNode:
 
         That is the one by which the last of these landed, and not the present head of the target. Workstreams
         that land beside or after them depend on how long gates take. One that had nothing to land stands for
-        those that it needs itself.
+        those that it needs itself, unless it was found on the target.
         """
         if workstream.begins_on is not None:
             return workstream.begins_on
@@ -353,11 +358,16 @@ class RunNode:
             if name in seen:
                 continue
             seen.add(name)
-            if need.landed is None:
+            if (there := need.landed or need.found_on) is None:
                 wanted += need.needs
             else:
-                landings[need.landed_by] = need.landed
+                landings[need.landed_by] = there
         return landings[max(landings)]
+
+    def note_found(self, workstream: WorkstreamNode, head: Tip, *, after: Iterable[WorkstreamNode]) -> None:
+        """Note that a head of the target has all of a workstream, behind some workstreams that landed."""
+        workstream.found_on = head
+        workstream.landed_by = max((each.landed_by for each in after), default="") + _BEHIND
 
     @property
     def needs_workers(self) -> bool:

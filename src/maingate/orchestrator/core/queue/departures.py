@@ -150,6 +150,9 @@ class Departures:
         """Fail a workstream that cannot be merged onto the target, or pass over one that is there already."""
         is_done = self._turn.is_done_already(reason) and not self._queue.is_in_car(workstream)
         if is_done and isinstance(workstream, WorkstreamNode):
+            run = self._turn.run
+            landed = [each for each in run.order if each.landed is not None]
+            run.note_found(workstream, self._queue.head or run.newest, after=landed)
             self.abandon_intent(workstream)
             self.release(workstream)
             self._queue.lanes.pass_over(workstream, reason)
