@@ -96,7 +96,7 @@ class ChainBuilder:
         else:
             item, behind = item_of(workstream), item_of(self._queue.member(refused.behind))
             self._queue.conflicts.setdefault(item, set()).add(behind)
-            self._queue.repeats |= {item} if is_there else set()
+            (self._queue.repeats.add if is_there else self._queue.repeats.discard)(item)
 
     def are_as_built(self, path: Sequence[CandidateChain]) -> bool:
         """Return whether workstreams have the patches still that they were built with."""
