@@ -57,6 +57,7 @@ class PlannedLanding:
         return [
             {
                 "argument": item.source.argument,
+                "branch": item.source.branch,
                 "title": item.title,
                 "workstream": names.get(at),
                 "state": "pending" if at in names else "completed",

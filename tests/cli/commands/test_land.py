@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -262,6 +264,26 @@ def test_a_diff_on_standard_input_is_a_piece_of_work(base: GitRepo, monkeypatch:
     assert (done.exit_code, json.loads(done.stdout)["items"][0]["patches"]) == (0, 1)
     refused = CliRunner().invoke(app, arguments, input="no diff at all\n")
     assert (refused.exit_code, "no diff found in standard input" in refused.stderr) == (2, True)
+
+
+def test_the_command_that_rebases_names_the_branch(base: GitRepo, land: Land, tmp_path: Path) -> None:
+    """It is right wherever it is typed, and brings the work to land; patches are made again."""
+    base.git("switch", "-q", "-c", "work/it's", "main")
+    base.commit({"a.txt": "mine\n", "b.txt": "b\nmine\n"})
+    (tmp_path / "its.patch").write_text(base.git("diff", "main", "HEAD") + "\n")
+    base.git("switch", "-q", "main")
+    base.commit({"a.txt": "1\n2\n3\n4\nfive\n"})
+    for work in ("work/*", "main..work/it's", str(tmp_path / "its.patch")):
+        done = land(work)
+        command = re.search(r"^ +(git rebase .*?)(?:  |$)", done.stdout, re.MULTILINE)
+        assert (done.returncode, command is None) == (1, work != "work/*"), done.stdout
+        assert ("make it again on the target" in done.stdout) == (command is None)
+        if command is not None:
+            rebase = command[1]
+    subprocess.run([*shlex.split(rebase), "-X", "theirs", "-q"], cwd=base.path, check=True)
+    assert base.git("branch", "--show-current") == "work/it's"
+    assert land().returncode == 0
+    assert base.git("show", "main:b.txt") == "b\nmine"
 
 
 def test_a_bare_repository_lands_branches_that_are_named(base: GitRepo, land: Land, tmp_path: Path) -> None:

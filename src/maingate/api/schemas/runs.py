@@ -60,6 +60,7 @@ class LandedWork(BaseModel):
     """A piece of finished work: its workstream, and what of it the target has already."""
 
     argument: str
+    branch: str | None = Field(examples=["refs/heads/agent/parser"])
     title: str
     workstream: str | None
     state: str = Field(examples=["pending"])

@@ -1,6 +1,7 @@
 """Views of a landing: the work and the target, and what became of it with the commands that help."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.tables import print_commands
@@ -81,9 +82,22 @@ def _print_next(out: "Console", report: Mapping[str, Any]) -> None:
     if action["code"] == "none":
         return
     out.print()
-    branch = safe(report["target"]["ref"].removeprefix("refs/heads/"))
-    commands = [(safe(action["command"]), _ADVICE[action["code"]])]
-    if action["code"] == "rebase":
-        commands.insert(0, (f"git rebase {branch}", _ADVICE["rebase"]))
-        commands[1] = (safe(action["command"]), "what it conflicts with")
-    print_commands(out, commands)
+    if action["code"] != "rebase":
+        print_commands(out, [(safe(action["command"]), _ADVICE[action["code"]])])
+        return
+    if (rebase := _rebase(report, action["about"])) is not None:
+        print_commands(
+            out, [(rebase, _ADVICE["rebase"]), (safe(action["command"]), "what it conflicts with")]
+        )
+    else:
+        print_commands(out, [(safe(action["command"]), "make it again on the target, and land that")])
+
+
+def _rebase(report: Mapping[str, Any], about: str) -> str | None:
+    """Return the command that rebases the branch of a refused task or workstream; None if it is no branch."""
+    name = about.partition("/")[0]
+    branch = next((item["branch"] for item in report["items"] if item["workstream"] == name), None)
+    if branch is None:
+        return None
+    target, work = (safe(quote(ref.removeprefix("refs/heads/"))) for ref in (report["target"]["ref"], branch))
+    return f"git rebase {target} {work}"
