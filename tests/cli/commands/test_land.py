@@ -266,6 +266,26 @@ def test_a_diff_on_standard_input_is_a_piece_of_work(base: GitRepo, monkeypatch:
     assert (refused.exit_code, "no diff found in standard input" in refused.stderr) == (2, True)
 
 
+def test_the_title_is_the_message_of_a_diff_without_one(
+    base: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail keeps its own message, and so does a commit."""
+    monkeypatch.chdir(base.path)
+    diff = base.diff_of({"in.txt": "in\n"})
+    mail = b"From: A <a@b.org>\nSubject: [PATCH] of the mail\n\n---\n" + base.diff_of({"mail.txt": "in\n"})
+    for given in (diff, mail):
+        done = CliRunner().invoke(app, ["land", "-", "--title", "of the title"], input=given)
+        assert done.exit_code == 0, done.output
+    base.commit({"own.txt": "own\n"}, "of the commit")
+    assert CliRunner().invoke(app, ["land", "agent", "--title", "of the title"]).exit_code == 0
+    said = base.git("log", "--format=%s", "--no-merges", "main").splitlines()
+    assert sorted(each for each in said if each != "change") == [
+        "of the commit",
+        "of the mail",
+        "of the title",
+    ]
+
+
 def test_the_command_that_rebases_names_the_branch(base: GitRepo, land: Land, tmp_path: Path) -> None:
     """It is right wherever it is typed, and brings the work to land; patches are made again."""
     base.git("switch", "-q", "-c", "work/it's", "main")

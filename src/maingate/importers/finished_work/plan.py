@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from maingate.importers.diffs import ReadDiff
@@ -10,6 +10,7 @@ from maingate.importers.finished_work.items import WorkItem
 from maingate.importers.finished_work.sources import Source
 from maingate.importers.plan_files import checked, planned_task
 from maingate.importers.plan_names import NameGiver
+from maingate.importers.series_entry import Entry
 from maingate.plan.choices import LandingStyle, OnApplied
 from maingate.settings import PolicyLayer
 from maingate.wording import listed
@@ -77,7 +78,7 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
     for at, name in names.items():
         item = items[at]
         tasks: dict[str, Any] = {}
-        for number, entry in enumerate(item.entries, start=1):
+        for number, entry in enumerate(_titled(item, options), start=1):
             task = planned_task(entry, number=number, folder=name)
             commit = item.commits.get(number)
             own = {} if commit is None else {"commit": commit}
@@ -99,6 +100,13 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
     }
     whole = checked(data) if streams else data
     return WorkPlan(raw=json.dumps(whole, indent=1).encode(), files=files, names=names)
+
+
+def _titled(item: WorkItem, options: LandOptions) -> Sequence[Entry]:
+    """Return the patches of an item; a single diff without a message gets the title that was chosen."""
+    if options.title is None or item.source.branch is not None or len(item.entries) != 1:
+        return item.entries
+    return [replace(entry, message=entry.message or options.title) for entry in item.entries]
 
 
 def _workstream(
