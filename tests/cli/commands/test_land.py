@@ -257,13 +257,18 @@ def test_histories_that_cross_land_the_rest_of_a_branch(base: GitRepo, land: Lan
 
 
 def test_a_diff_on_standard_input_is_a_piece_of_work(base: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words instead of a diff are refused."""
+    """Words instead of a diff, in a mail too, are refused: nothing of them has landed."""
     monkeypatch.chdir(base.path)
     arguments = ["land", "-", "--dry-run", "--json"]
     done = CliRunner().invoke(app, arguments, input=base.diff_of({"in.txt": "in\n"}))
     assert (done.exit_code, json.loads(done.stdout)["items"][0]["patches"]) == (0, 1)
-    refused = CliRunner().invoke(app, arguments, input="no diff at all\n")
-    assert (refused.exit_code, "no diff found in standard input" in refused.stderr) == (2, True)
+    for words in ("no diff at all\n", "From: A <a@b.org>\nSubject: [PATCH] lost\n\nThe diff is lost.\n"):
+        refused = CliRunner().invoke(app, arguments, input=words)
+        assert (refused.exit_code, "no diff found in standard input" in refused.stderr) == (2, True)
+    mail = base.path / "lost.patch"
+    mail.write_text(words)
+    refused = CliRunner().invoke(app, ["land", str(mail)])
+    assert (refused.exit_code, "no diff found in" in refused.stderr) == (2, True)
 
 
 def test_the_title_is_the_message_of_a_diff_without_one(
