@@ -46,7 +46,7 @@ def get_inbox(request: Request, desk: AtDesk, repo: RepoName = None) -> Response
 def get_why(request: Request, desk: AtDesk, entity_id: str) -> Response:
     """Read the reason of the state of a run, workstream, task, patch or gate, and what it waits for."""
     if entity_id.partition("_")[0] not in EXPLAINED:
-        raise UnknownEntityError(entity_id, "only runs, workstreams, tasks, patches and gates are explained")
+        raise UnknownEntityError(entity_id, "it is no id of a run, workstream, task, patch or gate")
     name, maingate = desk.of(entity_id)
     return answer(request, standing(maingate.context, entity_id) | {"repo": name})
 
