@@ -28,4 +28,4 @@ def print_no_runs(*, as_json: bool) -> None:
     if as_json:
         print_json([])
     else:
-        console().print("No runs yet. `maingate run PLAN` starts one.")
+        console().print("No runs yet. `maingate land BRANCH` or `maingate run PLAN` starts one.")

@@ -188,7 +188,10 @@ def report_of(client: "Client", run_id: str | None, *, repo: str | None = None) 
     if run_id is None:
         newest = client.runs(repo=repo, limit=1).items
         if not newest:
-            raise UsageError("no runs on this server yet; `maingate run --server URL PLAN` starts one")
+            raise UsageError(
+                "no runs on this server yet; `maingate land --server URL` or "
+                "`maingate run --server URL PLAN` starts one"
+            )
         run_id = newest[0].id
     elif len(run_id) < len(new_id("run")):
         run_id = _begun(run_id, [each.id for each in client.runs(repo=repo, limit=LOOKED_AT).items])

@@ -28,7 +28,7 @@ def range_named(context: RepositoryContext, what: str, run: str | None) -> tuple
     with context.database.read() as conn:
         newest = runs.newest(conn)
         if newest is None:
-            raise UsageError("no runs yet; `maingate run PLAN` starts one")
+            raise UsageError("no runs yet; `maingate land BRANCH` or `maingate run PLAN` starts one")
         run_id = newest.id if run is None else run_named(conn, run)
         if ".." in what:
             old, _, new = what.partition("..")

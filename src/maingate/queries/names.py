@@ -32,7 +32,7 @@ def find_run(context: RepositoryContext, text: str | None) -> RunId:
         newest = runs.newest(conn)
     if newest is None:
         root = context.repository.root
-        raise UsageError(f"no runs in {root} yet; `maingate run PLAN` starts one")
+        raise UsageError(f"no runs in {root} yet; `maingate land BRANCH` or `maingate run PLAN` starts one")
     return RunId(newest.id)
 
 

@@ -51,7 +51,7 @@ def report(context: RepositoryContext, run_id: RunId | None = None, fields: Coll
     with context.database.read() as conn:
         run = runs.newest(conn) if run_id is None else runs.get(conn, run_id)
         if run is None:
-            raise UsageError("no runs yet; `maingate run PLAN` starts one")
+            raise UsageError("no runs yet; `maingate land BRANCH` or `maingate run PLAN` starts one")
         told = RunReporter(
             conn,
             run,
