@@ -18,6 +18,7 @@ from support.crashing import (
     landings,
     wait_until,
 )
+from support.factories import GitRepo
 from support.postgresql import new_database
 from support.serving import logged, serve, waiting_for
 
@@ -70,7 +71,10 @@ def test_a_server_says_when_it_is_ready_answers_and_ends(world: World, tmp_path:
 
     A repository that is not there holds up nothing, and is in the log.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
         line.bind(str(tmp_path / "notify"))
         line.settimeout(30)
         repositories = ("--repo", str(tmp_path / "gone"), "--repo", str(world.repo.path))
@@ -85,15 +89,21 @@ def test_a_server_says_when_it_is_ready_answers_and_ends(world: World, tmp_path:
         assert refused_plan.status_code == 403  # the absent one may have tokens
         assert "you may only read while gone cannot be served" in refused_plan.json()["detail"]
         port = listening["url"].rpartition(":")[2]
+        taken = str(other.getsockname()[1])
+        elsewhere = GitRepo.create(tmp_path / "elsewhere").path
         refused = {
-            "taken": world.start("serve", "--port", port),
+            "taken": world.start("serve", "--port", taken, "--repo", str(elsewhere)),
+            "standby": world.start("serve", "--port", port, "--standby"),
+            "again": world.start("serve", "--port", port),
             "second": world.start("serve", "--port", "0"),
             "open": world.start("serve", "--port", "0", "--host", "0.0.0.0"),  # noqa: S104 - it is refused
         }
         codes = {name: command.ended() for name, command in refused.items()}
-        assert codes == {"taken": 2, "second": 4, "open": 2}
-        assert f"port {port} is in use by another program" in refused["taken"].said
-        assert f"process {server.pid}) since" in refused["second"].said
+        assert codes == {"taken": 2, "standby": 2, "again": 4, "second": 4, "open": 2}
+        for name, number in (("taken", taken), ("standby", port)):
+            assert f"port {number} is in use by another program" in refused[name].said
+        for name in ("again", "second"):
+            assert f"process {server.pid}) since" in refused[name].said
         assert "maingate token create" in refused["open"].said
         server.send(signal.SIGTERM)
         assert server.ended() == 0

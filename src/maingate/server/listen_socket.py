@@ -16,11 +16,16 @@ _WHY: Final = {
 }
 
 
+class PortTakenError(UsageError):
+    """Another program listens at the address."""
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address.
 
     Raises:
-        UsageError: The address is unknown, taken, or not allowed.
+        PortTakenError: The address is taken.
+        UsageError: The address is unknown, or not allowed.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -34,7 +39,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         why = _WHY.get(error.errno or 0, f"cannot be listened at: {error.strerror}")
-        raise UsageError(f"{host} port {port} {why}") from error
+        kind = PortTakenError if error.errno == errno.EADDRINUSE else UsageError
+        raise kind(f"{host} port {port} {why}") from error
     return listening
 
 

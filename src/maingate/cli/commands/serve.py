@@ -12,6 +12,7 @@ from maingate.errors import UsageError
 from maingate.wording import extra_adds
 
 if TYPE_CHECKING:
+    from maingate.server.served_repositories import Site
     from maingate.settings.model import ServerSettings
 
 MOST_PORT = 65_535
@@ -63,7 +64,7 @@ def serve(
     from maingate.api.guard.protection import LOOPBACK_NAMES
     from maingate.pages.app import add_pages
     from maingate.server import log
-    from maingate.server.listen_socket import is_local, listen
+    from maingate.server.listen_socket import PortTakenError, is_local, listen
     from maingate.server.served_repositories import Site
     from maingate.server.systemd import inherited_socket
 
@@ -71,9 +72,14 @@ def serve(
     paths = repo or (here and here.repositories) or [Path.cwd()]
     with log.written_log(), Site.open(paths) as site:
         settings = here or next(maingate.context.settings.server for _, maingate in site)
-        listening = inherited_socket(os.environ) or listen(
-            settings.host if host is None else host, settings.port if port is None else port
-        )
+        try:
+            listening = inherited_socket(os.environ) or listen(
+                settings.host if host is None else host, settings.port if port is None else port
+            )
+        except PortTakenError:
+            if not standby:
+                _require_unserved(site)
+            raise
         with listening:
             is_loopback = is_local(listening)
             access = Access(site, operator=operator_name(), is_loopback=is_loopback)
@@ -82,6 +88,19 @@ def serve(
             serve_site(
                 app, site, listening, workers=workers, drain_time=settings.drain_time, is_standby=standby
             )
+
+
+def _require_unserved(site: "Site") -> None:
+    """Raise if a repository has a server, which then is what is in the way.
+
+    Raises:
+        ServerBusyError: One has.
+    """
+    from maingate.services.handover.server_hold import require_unserved
+
+    for _, maingate in site:
+        with maingate.context.database.read() as conn:
+            require_unserved(conn, maingate.context)
 
 
 def _settings_here() -> "ServerSettings":

@@ -23,6 +23,20 @@ def server_named(server: Lease) -> str:
     return f"the server on {server.host} (process {server.pid})"
 
 
+def require_unserved(conn: Connection, context: RepositoryContext) -> None:
+    """Raise if a repository has a server.
+
+    Raises:
+        ServerBusyError: It has one, which is alive.
+    """
+    if (other := living_server(conn, context)) is not None:
+        raise ServerBusyError(
+            f"{context.repository.root} is served by {server_named(other)} since "
+            f"{other.acquired_at:%H:%M:%S} UTC; stop it, or start this one with `--standby`, "
+            "which waits for its end"
+        )
+
+
 class ServerHold:
     """The hold of this process on a repository, as its server.
 
@@ -47,12 +61,7 @@ class ServerHold:
         """
         context = self._context
         with context.database.write() as conn:
-            if (other := living_server(conn, context)) is not None:
-                raise ServerBusyError(
-                    f"{context.repository.root} is served by {server_named(other)} since "
-                    f"{other.acquired_at:%H:%M:%S} UTC; stop it, or start this one with `--standby`, "
-                    "which waits for its end"
-                )
+            require_unserved(conn, context)
             now = context.clock.now()
             key, holder = server_key(context.identity.id), LeaseHolder.new("server")
             self._lease = hold(conn, key, holder=holder, now=now)
