@@ -729,6 +729,13 @@ def test_the_other_is_named_where_a_run_at_hand_tells_it() -> None:
     assert reason.message.startswith("it fails together with a, landed before it (green alone, red with a): ")
 
 
+def test_the_others_are_named_once_where_they_are_all_that_landed() -> None:
+    """Any of them may be the other one."""
+    reason = reason_of(patches_of("abc", red_sets=[{"a", "b", "c"}]).play(), "c")
+    told = "it fails together with one or more of a, b, landed before it (green alone, red with all of them)"
+    assert reason.message.startswith(f"{told}: ")
+
+
 def test_one_that_fails_alone_is_told_of_no_other() -> None:
     """Its own patch is judged by itself, and is red."""
     queue = deferred({"t1": {"patch": "x"}}, bad_patches={"b/t"})

@@ -61,7 +61,8 @@ class Company:
         best = max(sound, key=len, default=frozenset())
         names = self._names(ahead)
         others = listed(names) if len(names) == 1 else f"one or more of {listed(names)}"
-        red = f"red with {listed(self._names(self.landed))}"
+        landed = self._names(self.landed)
+        red = "red with all of them" if len(names) > 1 and names == landed else f"red with {listed(landed)}"
         proof = ", ".join(["green alone", *self._green_with(best - {item}), red])
         message = f"it fails together with {others}, landed before it ({proof}): {reason.message}"
         return replace(reason, message=message, detail={**reason.detail, "with": names})
