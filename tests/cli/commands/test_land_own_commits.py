@@ -225,6 +225,8 @@ def test_what_was_rolled_back_can_land_again(base: GitRepo, call: Call) -> None:
     assert base.git("show", "main:b.txt") == "b"
     again = landed(call("land", "--json"))
     assert [task["name"] for task in again["tasks"]] == ["agent/0001-one", "agent/0002-two"]
+    assert again["items"][0]["notes"] == ["it was rolled back since it landed; it lands again"]
+    assert landed(call("land", "--json"))["items"][0]["notes"] == []
     assert base.git("diff", "main", "agent") == ""
     base.git("switch", "-q", "main")
     assert call("rollback", again["run_id"], "--reason", "no").returncode == 0

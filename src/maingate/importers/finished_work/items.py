@@ -44,6 +44,8 @@ _TRIAL: Final = Order(
 )
 """The order of a patch that is only tried: the policy is applied when it is landed."""
 
+_ROLLED_BACK: Final = "it was rolled back since it landed; it lands again"
+
 LandedAs = Callable[[str], Collection[PatchState]]
 """Returns the states of the patches that landed with a commit."""
 
@@ -243,7 +245,8 @@ class WorkReader:
     def _again(self, source: Source, name: str, before: str, tip: str) -> WorkItem:
         """Return the patches of a branch that was rolled back, which the target does not have any more."""
         commits = GitRange(repo=self._history, text=name, old=before, new=tip)
-        return self._tried(WorkItem(source=source, title=name, entries=tuple(entries_of_range(commits))))
+        item = self._tried(WorkItem(source=source, title=name, entries=tuple(entries_of_range(commits))))
+        return replace(item, notes=(_ROLLED_BACK,)) if item.entries else item
 
     def _kept(self, item: WorkItem, fork: str, bases: Sequence[str]) -> WorkItem | None:
         """Return a branch whose commits are to land as they are; None where that cannot be."""
