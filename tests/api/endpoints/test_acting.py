@@ -531,6 +531,8 @@ def test_the_log_of_a_running_gate_can_be_read(client: httpx.Client, repo: GitRe
         found = client.get(f"/api/v1/why/{entity}").json()
         assert (found["id"], found["run_id"]) == (entity, run["id"])
         assert found["waiting"]["for"]
+    by_name = client.get("/api/v1/why/parser").json()
+    assert (by_name["status"], "no id of a run" in by_name["detail"]) == (404, True)
     log = f"/api/v1/gates/{running['id']}/log"
     wait_until(lambda: client.get(log).content == b"begun\n", "the log, which its worker writes")
     (tmp_path / "go").touch()
