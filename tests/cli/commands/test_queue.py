@@ -16,7 +16,7 @@ from support.factories import GitRepo
 
 Json = dict[str, Any]
 LINE = "0 18 * * 5"
-GIVEN = "by ada since 2026-01-01T12:00:00.000Z"
+GIVEN = "by ada since 2026-01-01 12:00:00 UTC"
 NOTHING: Json = {
     "target": {"ref": "refs/heads/main", "name": "main"},
     "alive": True,
@@ -151,7 +151,7 @@ def test_the_run_that_lands_the_work_of_others_is_named() -> None:
         (
             "freeze",
             {"until": "2026-01-01T13:00:00.000Z"},
-            f"frozen: tests go on, nothing lands, {GIVEN}, until 2026-01-01T13:00:00.000Z: release",
+            f"frozen: tests go on, nothing lands, {GIVEN}, until 2026-01-01 13:00:00 UTC: release",
         ),
         (
             "schedule",

@@ -97,13 +97,17 @@ def order_lines(report: Json) -> Iterator[str]:
     """Yield a line for each order about the queue."""
     for order in report["orders"]:
         why = f": {safe(order['reason'])}" if order["reason"] else ""
-        by = f"by {safe(order['by'])} since {order['given_at']}"
-        end = "" if order["until"] is None else f", until {order['until']}"
+        by = f"by {safe(order['by'])} since {_moment(order['given_at'])}"
+        end = "" if order["until"] is None else f", until {_moment(order['until'])}"
         if order["order"] == "schedule":
             length = duration(order["for_seconds"])
             state = "in force" if order["in_force"] else "not now"
             end = f", at {safe(order['cron'])} {safe(order['zone'])} for {length} ({state}{end})"
         yield f"{_ORDERS[order['order']]}, {by}{end}{why}"
+
+
+def _moment(at: str) -> str:
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _tests(report: Json, now: datetime) -> Iterator[str]:
