@@ -53,7 +53,7 @@ def land(  # noqa: PLR0917 - the options of a command line
     ] = "skip",
     no_wait: Annotated[
         bool,
-        typer.Option("--no-wait", help="Print the run's id and return; a server, or `resume`, lands it."),
+        typer.Option("--no-wait", help="Print the run and return; a server, or `resume`, lands it."),
     ] = False,
     workers: Workers = None,
     dry_run: Annotated[
