@@ -89,6 +89,31 @@ def test_an_edit_beside_what_is_ahead_lands(repo: GitRepo, style: LandingStyle) 
     assert repo.git("show", f"{candidate.tip.commit}:pub/f") == f"{EDITED}more"
 
 
+@pytest.mark.parametrize("style", LandingStyle)
+def test_what_the_target_has_already_is_there_whichever_way_it_was_made(
+    repo: GitRepo, style: LandingStyle
+) -> None:
+    """A series that comes to what is ahead in two steps; the first of them alone conflicts with that."""
+    base = repo.commit({"f": TEXT})
+    commits = [repo.commit({"f": TEXT.replace("line 7\n", "line six\n")}), repo.commit({"f": EDITED})]
+    repo.git("reset", "-q", "--hard", base)
+    ahead = repo.commit({"f": EDITED, "other": ""})
+    refused = built(repo, commits, ahead, style)
+    assert isinstance(refused, Reason)
+    assert refused.code is ReasonCode.ALREADY_APPLIED
+
+
+@pytest.mark.parametrize("style", LandingStyle)
+def test_a_series_that_conflicts_with_what_is_ahead_is_not_there(repo: GitRepo, style: LandingStyle) -> None:
+    """The target has one of its two changes, and another in place of the second."""
+    base = repo.commit({"f": TEXT, "g": "g\n"})
+    commits = [repo.commit({"f": EDITED}), repo.commit({"g": "one\n"})]
+    repo.git("reset", "-q", "--hard", base)
+    refused = built(repo, commits, repo.commit({"f": EDITED, "g": "two\n"}), style)
+    assert isinstance(refused, Reason)
+    assert refused.code is ReasonCode.CONFLICT
+
+
 def test_a_commit_that_the_target_has_already_is_left_out_of_those_made_again(repo: GitRepo) -> None:
     """It stands for the commit before it, whose paths it did not change: nothing went astray."""
     base = repo.commit({"a": "", "b": ""})

@@ -181,6 +181,8 @@ def _rebased(
         return _in_a_row(repository, onto, landing.settled, dict(landing.commits))
     moved = rebase(repository, [commit for _, commit in landing.commits], onto=onto.commit, date=at)
     if isinstance(moved, RebaseConflict):
+        if _is_there_as_a_whole(repository, landing, onto):
+            return _there_already(landing, onto)
         return _conflict(landing, moved.paths, onto, commit=moved.commit)
     strayed = strayed_in_rebase(repository, landing.commits, moved, onto=onto.commit)
     if refused := refusal_of(strayed, judge):
@@ -266,10 +268,17 @@ def _changes_nothing(landing: LandingInput, tree: str, onto: Tip) -> bool:
     return tree == onto.tree and landing.settled.tree != landing.base.tree
 
 
+def _is_there_as_a_whole(repository: Repository, landing: LandingInput, onto: Tip) -> bool:
+    """Return whether a workstream would change nothing on the target, though one of its commits conflicts."""
+    if landing.settled.tree == landing.base.tree or _is_rewritten(repository, landing, onto):
+        return False
+    return merge_commits(repository, ours=onto.commit, theirs=landing.settled.commit) == onto.tree
+
+
 def _there_already(landing: LandingInput, onto: Tip) -> Reason:
     return Reason(
         code=ReasonCode.ALREADY_APPLIED,
-        message=f"{landing.name} would change nothing on the target, which has all of it already",
+        message=f"{landing.name} would change nothing: merged with the target, it gives what is there",
         detail={"onto": onto.commit},
     )
 
