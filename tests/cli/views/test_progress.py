@@ -139,6 +139,22 @@ def test_lines_tell_ends_and_troubles_with_their_reasons(capsys: pytest.CaptureF
     ]
 
 
+def test_a_workstream_that_is_passed_over_is_not_told_as_landed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its reason is told once, with its patch, and it landed nothing all the same."""
+    there = Reason(code=ReasonCode.ALREADY_APPLIED, message="ws would change nothing")
+    with watcher() as lines:
+        lines.happened(
+            [
+                a_piece_of_news("patch", "dropped", there),
+                a_piece_of_news("workstream", "completed", there, name="ws"),
+            ]
+        )
+    assert capsys.readouterr().out.splitlines() == [
+        "patch ws/a dropped: already_applied: ws would change nothing",
+        "workstream ws completed",
+    ]
+
+
 def test_the_place_in_the_queue_gets_a_line_when_it_is_another() -> None:
     """Not as time goes by; a run without a place gets none."""
     member = {"place": 2, "id": "ws_1", "name": "ws", "run_id": "run_1", "state": "testing"}

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from maingate.cli.output import STATE_STYLES, SYMBOLS, console
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from maingate.cli.views.activity import ReadSurroundings
     from maingate.orchestrator.progress import News, ProgressView
+    from maingate.reasons import Reason
 
 MOST_REASONS: Final = 50
 """Maximum number of reasons that are remembered as printed."""
@@ -84,7 +84,7 @@ class LineWatcher:
         """Print the news that is worth a line."""
         for one in news:
             if is_worth_telling(one):
-                self._line(told(self._without_repetition(one)))
+                self._line(told(one, with_reason=self._is_new(one.reason)))
 
     def notice(self, text: str) -> None:
         """Print the notice."""
@@ -100,14 +100,12 @@ class LineWatcher:
             self._line(place_line(queue, self._run_id))
         self._place = place
 
-    def _without_repetition(self, one: "News") -> "News":
-        """Return a reason, or nothing if the patch's line has already shown it."""
-        if one.reason is None:
-            return one
-        if any(one.reason.message.endswith(message) for message in self._reasons):
-            return replace(one, reason=None)
-        self._reasons.append(one.reason.message)
-        return one
+    def _is_new(self, reason: "Reason | None") -> bool:
+        """Return whether no line has shown a reason yet, or its end."""
+        if reason is None or any(reason.message.endswith(message) for message in self._reasons):
+            return False
+        self._reasons.append(reason.message)
+        return True
 
     def _line(self, text: str) -> None:
         if self._is_silent:
@@ -212,9 +210,9 @@ def is_worth_telling(news: "News") -> bool:
     return news.state_to not in _PASSING[news.entity]
 
 
-def told(news: "News") -> str:
+def told(news: "News", *, with_reason: bool = True) -> str:
     """Return news as one line."""
-    why = reason_line(news.reason)
+    why = reason_line(news.reason) if with_reason else ""
     landed = news.entity == "workstream" and news.state_to == "completed" and news.reason is None
     state = "landed" if landed else news.state_to
     return f"{news.entity} {safe(news.name)} {state}" + (f": {why}" if why else "")
