@@ -114,6 +114,22 @@ class Together(Notebook):
         return event
 
 
+class Busy(Notebook):
+    """A world in which others change the same lines of the target whenever a tool is done."""
+
+    def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+        """Refuse each workstream for a conflict with the target."""
+        if not isinstance(effect, BuildChain):
+            return super().answer(core, effect)
+        link, behind = effect.links[0], effect.before[0]
+        detail = {"patch": link.input.commits[0][0], "onto": behind[1].commit}
+        reason = Reason(code=ReasonCode.CONFLICT, message="both append", detail=detail)
+        built = self.built(replace(effect, links=()))
+        assert isinstance(built, ChainBuilt)
+        refused = LinkRefused(workstream=link.input.workstream, reason=reason, behind=None)
+        return replace(built, refused=refused)
+
+
 def plan_of(workstreams: Mapping[str, Mapping[str, Any]], **plan: Any) -> Plan:
     """Make a plan of workstreams by the tasks that each has."""
     streams = {name: {"tasks": dict(tasks), "critical": False} for name, tasks in workstreams.items()}
@@ -163,6 +179,16 @@ def test_a_tool_whose_money_is_spent_makes_no_other_patch() -> None:
     loser = next(task for task in core.tasks if task.state is TaskState.FAILED)
     assert loser.reason is not None
     assert loser.reason.code is ReasonCode.BUDGET_EXCEEDED
+
+
+def test_a_tool_that_is_always_overtaken_comes_to_an_end() -> None:
+    """After ten attempts each further one counts as a retry, of which there are two."""
+    world = Busy(plan=plan_of({"a": {"t": a_task(max_retries=2)}}), bad={}, seed=1)
+    core = world.run()
+    task = by_label(core, "a/t")
+    assert (task.state, world.attempts["a/t"], task.retries) == (TaskState.FAILED, 1 + 10 + 2, 2)
+    assert task.reason is not None
+    assert task.reason.code is ReasonCode.CONFLICT
 
 
 @pytest.mark.parametrize("seed", range(10))

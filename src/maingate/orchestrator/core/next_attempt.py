@@ -19,6 +19,9 @@ Trigger = Literal["execution_failed", "validation_failed"]
 _OF_THE_BASE: Final = frozenset({ReasonCode.BASE_RED, ReasonCode.PREPARE_FAILED, ReasonCode.FILTER_FAILED})
 """Codes of a refusal that any other patch would meet as well."""
 
+_OFTEN_OVERTAKEN: Final = 10
+"""The number of attempts of a task that others may overtake before each further such attempt is a retry."""
+
 
 class TaskAttempts:
     """Ends attempts of tasks.
@@ -97,9 +100,13 @@ class TaskAttempts:
     def overtaken(self, task: TaskNode, reason: Reason) -> None:
         """Retry a task at once whose patch conflicts with work that landed meanwhile.
 
-        That is no failure of the tool, so it uses up no retry; but one must be left.
+        That is no failure of the tool, so it uses up no retry; but one must be left. Where the target changes
+        faster than the tool works, that would never end: once it has happened often, more often than the
+        run's own workstreams can be the cause, it is a retry like others.
         """
-        if task.retries >= task.plan.max_retries or self._tools.budget.exhausted(task) is not None:
+        is_often = task.free_attempts >= max(_OFTEN_OVERTAKEN, len(self._turn.workstreams))
+        is_last = task.retries >= task.plan.max_retries or self._tools.budget.exhausted(task) is not None
+        if is_often or is_last:
             self.refused(task, reason)
             return
         task.material = None

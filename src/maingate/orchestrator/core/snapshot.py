@@ -112,6 +112,11 @@ class TaskNode:
         return TASK.is_terminal(self.state)
 
     @property
+    def free_attempts(self) -> int:
+        """The number of its past attempts that used up no retry and were not lost with a worker."""
+        return self.attempt - 1 - self.retries - self.losses
+
+    @property
     def is_done_already(self) -> bool:
         """Return whether it is done because the target has the change of its patch already."""
         is_dropped = self.patch is not None and self.patch.state is PatchState.DROPPED
