@@ -91,8 +91,10 @@ def test_agents_are_told_between_markers_and_the_rest_of_the_file_is_kept(
     """In `AGENTS.md`, which is made, and in `CLAUDE.md` where it exists; a second time changes nothing."""
     monkeypatch.chdir(repo.path)
     agents, claude = repo.path / "AGENTS.md", repo.path / "CLAUDE.md"
-    assert run_init("--agents").stdout == f"wrote {agents}\n"
+    first, _, hint = run_init("--agents").stdout.partition("\n")
+    assert (first, "needs a gate" in hint) == (f"wrote {agents}", True)
     assert not (repo.path / "maingate.toml").exists()
+    repo.write({"maingate.toml": '[gates.unit]\nrun = "true"\n'})
     claude.write_bytes(b"# Ours\r\n\r\nTabs.\r\n")
     assert run_init("--agents").stdout == f"wrote {claude}\n"
     assert claude.read_bytes() == b"# Ours\r\n\r\nTabs.\r\n\n" + instructions() + b"\n"

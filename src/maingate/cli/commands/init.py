@@ -86,12 +86,16 @@ def init(
 
 def _tell_agents(root: Path) -> None:
     from maingate.cli.agent_instructions import write_instructions
+    from maingate.settings import load_settings
 
+    has_gates = bool(load_settings(root, os.environ).gates)
     written = list(write_instructions(root))
     for file in written:
         print(f"wrote {file}")
     if not written:
         print("nothing to write: the instructions are there and up to date")
+    if not has_gates:
+        print("next: `maingate land` needs a gate: write [gates.NAME] into maingate.toml, and commit it, too")
 
 
 def _files() -> Mapping[str, str]:
