@@ -279,6 +279,18 @@ def test_the_reason_nearest_to_the_patch_is_told() -> None:
     assert refusal_of(a_stream("docs", "failed", own), [failed]) == conflict
 
 
+def test_an_earlier_attempt_does_not_explain_how_a_later_one_ended() -> None:
+    """Its patch is still the task's; a person, or the tool of another attempt, ended the task."""
+    conflict, enough = a_reason("conflict"), a_reason("cancelled", "enough")
+    cancelled = a_task("docs/b", "cancelled", patch="quarantined", reason=enough)
+    cancelled["patch"]["reason"] = conflict
+    assert refusal_of(a_stream("docs", "cancelled", enough), [cancelled]) == enough
+    spent = a_reason("budget_exceeded")
+    failed = a_task("docs/b", "failed", patch="quarantined", reason=spent)
+    failed["patch"]["reason"] = conflict
+    assert refusal_of(a_stream("docs", "failed", enough), [failed]) == spent
+
+
 def test_commands_are_never_cropped() -> None:
     """On any terminal the closing hints are the whole commands; what they tell stands below them there."""
     name = "a-workstream-with-a-long-name/and-a-task-with-one-too"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.tables import print_commands
 from maingate.cli.text import safe
+from maingate.queries.runs.task_reasons import is_refused, reason_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,24 +48,15 @@ def print_hints(out: "Console", report: Report, *, page: str | None = None) -> N
 
 def _shows(refused: Report) -> str:
     """Return the description of `patch show`: it has a gate's output only if a gate refused the patch."""
-    reason = refused["patch"]["reason"] or refused["reason"] or {}
+    reason = reason_of(refused) or {}
     is_gate = reason.get("code") in {"gate_failed", "gate_timeout", "base_red"}
     return "why it was refused, with the gate's output" if is_gate else "why it was refused"
 
 
 def refusal_of(workstream: Report, tasks: Sequence[Report]) -> Report | None:
-    """Return the most specific reason why a workstream did not land: its patch's, its task's, or its own."""
-    for task in tasks:
-        if is_refused(task):
-            patch = task["patch"]
-            return (patch and patch["reason"]) or task["reason"] or workstream["reason"]  # type: ignore[no-any-return]
-    return workstream["reason"]  # type: ignore[no-any-return]
-
-
-def is_refused(task: Report) -> bool:
-    """Return whether a task failed or its patch is quarantined."""
-    patch = task["patch"]
-    return task["state"] == "failed" or bool(patch and patch["state"] == "quarantined")
+    """Return the most specific reason why a workstream did not land: that of a refused task, or its own."""
+    refused = next((task for task in tasks if is_refused(task)), None)
+    return (refused and reason_of(refused)) or workstream["reason"]
 
 
 def _is_given_up(task: Report) -> bool:

@@ -19,6 +19,7 @@ from maingate.cli.views.headline import (
 )
 from maingate.cli.views.hints import refusal_of
 from maingate.cli.views.wait_groups import FEW, gathered, waiting_alike, why_stuck
+from maingate.queries.runs.task_reasons import reason_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -176,7 +177,7 @@ def _print_passed_over(out: "Console", report: Report, refused: set[str]) -> Non
         return
     grid = table("", "passed over", "because", "", wide="")
     for task in passed_over[:MOST_LINES]:
-        reason = (task["patch"] and task["patch"]["reason"]) or task["reason"]
+        reason = reason_of(task)
         code, message = (reason["code"], safe(reason["message"])) if reason else (task["state"], "")
         grid.add_row(_symbol(task["state"]), safe(task["name"]), code, message)
     _print_grid(out, grid, more=len(passed_over) - MOST_LINES)
@@ -194,7 +195,7 @@ def _print_tasks(out: "Console", tasks: Sequence[Report]) -> None:
             task["state"],
             patch["id"] if patch else "-",
             ledger,
-            _why(task, (patch and patch["reason"]) or task["reason"]),
+            _why(task, reason_of(task)),
         )
     if listed:
         _print_grid(out, grid, more=0)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from maingate.queries.runs.task_reasons import is_refused, reason_of
 from maingate.state.holds import HoldCode
 
 Json = Mapping[str, Any]
@@ -68,18 +69,11 @@ def _landed_by(report: Json) -> str | None:
 
 def _of_refusals(report: Json) -> Iterator[dict[str, Any]]:
     for task in report["tasks"]:
-        if (reason := _reason_of(task)) is not None:
+        if is_refused(task) and (reason := reason_of(task)) is not None:
             yield _step(_code_of(reason), task["name"], f"maingate patch show {task['name']}")
     for stream in report["workstreams"]:
         if stream["state"] == "failed" and stream["reason"] is not None:
             yield _step(_code_of(stream["reason"]), stream["name"], "maingate status --all")
-
-
-def _reason_of(task: Json) -> Json | None:
-    patch = task["patch"]
-    if task["state"] != "failed" and not (patch and patch["state"] == "quarantined"):
-        return None
-    return (patch and patch["reason"]) or task["reason"]  # type: ignore[no-any-return]
 
 
 def _code_of(reason: Json) -> str:
@@ -88,7 +82,8 @@ def _code_of(reason: Json) -> str:
 
 def refusals(report: Json) -> Sequence[tuple[str, Json]]:
     """Return the names of what was refused, each with its most specific reason."""
-    found = [(task["name"], reason) for task in report["tasks"] if (reason := _reason_of(task)) is not None]
+    refused = [task for task in report["tasks"] if is_refused(task)]
+    found = [(task["name"], reason) for task in refused if (reason := reason_of(task)) is not None]
     told = {name.partition("/")[0] for name, _ in found}
     found += [
         (stream["name"], stream["reason"])
