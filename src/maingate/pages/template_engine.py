@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from maingate.pages.assets import address
 from maingate.pages.printable import finalized
 from maingate.pages.states import MARKS, tone, worded
+from maingate.queries.waits.obstacles import OBSTACLES
 
 _MINUTE: Final = 60
 _TENTHS: Final = 9.95
@@ -28,7 +29,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"when": when, "iso": iso, "lasted": lasted, "worded": worded, "segment": segment}
-    made.globals |= {"asset": address, "tone": tone, "marks": MARKS, "query": query}
+    made.globals |= {"asset": address, "tone": tone, "marks": MARKS, "query": query, "obstacles": OBSTACLES}
     return made
 
 

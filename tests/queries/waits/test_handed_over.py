@@ -8,8 +8,10 @@ import pytest
 from maingate.db.dao.leases import Lease
 from maingate.db.dao.queue_items import QueueItemRow
 from maingate.ids import LeaseHolder
+from maingate.orchestrator.core.queue.queue_view import HeldFor
 from maingate.queries.waits.explain import why_waiting
 from maingate.queries.waits.explanation import Explanation
+from maingate.queries.waits.obstacles import OBSTACLES
 from maingate.queries.waits.run_rows import RunRows
 from maingate.queries.waits.server_line import NamedRun
 from maingate.queries.waits.target_rows import Holder, TargetRows
@@ -123,6 +125,7 @@ def test_one_that_is_tested_names_its_gates_and_those_beside_it(contains: list[s
     ("held", "said"),
     [
         ({"name": "a", "why": "conflict"}, "at place 1 of 1, held: it conflicts with a"),
+        ({"name": "a", "why": "same"}, "at place 1 of 1, held: it has the changes of a"),
         ({"name": "a", "why": "order"}, "at place 1 of 1, held: it lands after a"),
         (None, "at place 1 of 1, held: the queue is drained"),
     ],
@@ -240,3 +243,8 @@ def test_an_own_workstream_on_board_names_the_test_of_its_merged_result() -> Non
     )
     _, task = explained(None, holder(view={"members": members}))
     assert task.what == "a free worker for its gates"
+
+
+def test_there_are_words_for_each_obstacle() -> None:
+    """Every face takes them from there."""
+    assert OBSTACLES.keys() == {str(each) for each in HeldFor}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maingate.cli.tables import print_commands, print_table, table
 from maingate.cli.text import count, duration, safe
+from maingate.queries.waits.obstacles import OBSTACLES
 from maingate.wording import listed, short
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ _PURPOSES: Final = {
     "confirm": "again, to confirm a failure",
     "base": "the target without it, to confirm a failure",
     "scout": "ahead of its turn, to find culprits",
-}
-_OBSTACLES: Final = {
-    "conflict": "conflicts with",
-    "same": "has the changes of",
-    "order": "lands after",
 }
 _ORDERS: Final = {
     "pause": "paused",
@@ -128,7 +124,7 @@ def why_text(member: Json, report: Json) -> str:
     """Return with which others a workstream is tested, or what holds it."""
     held = member["held_by"]
     if held is not None:
-        return f"{_OBSTACLES[held['why']]} {held['name']}"
+        return f"{OBSTACLES[held['why']]} {held['name']}"
     if member["state"] == "held":
         return "the queue is drained"
     for test in report["tests"]:

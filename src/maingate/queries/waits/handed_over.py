@@ -14,6 +14,7 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.git.targets import short_name
 from maingate.queries.waits.explanation import Explanation, next_step, waits
+from maingate.queries.waits.obstacles import OBSTACLES
 from maingate.queries.waits.server_line import NamedRun
 from maingate.queries.waits.target_rows import Holder, TargetRows
 from maingate.state.holds import HoldCode
@@ -95,8 +96,7 @@ def _standing(holder: Holder, member: Mapping[str, Any], test: Mapping[str, Any]
     """Return how a workstream on board stands."""
     place = f"at place {member['place']} of {len(holder.members)}"
     if (held := member["held_by"]) is not None:
-        why = "it conflicts with" if held["why"] == "conflict" else "it lands after"
-        return f"{place}, held: {why} {short(held['name'])}"
+        return f"{place}, held: it {OBSTACLES[held['why']]} {short(held['name'])}"
     if member["state"] == "held":
         return f"{place}, held: the queue is drained"
     if test is None:
