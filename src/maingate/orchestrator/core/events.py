@@ -436,7 +436,7 @@ class QueueAnswered:
 
     Args:
         answer: The answer.
-        intents: All intents to land it, oldest first.
+        intents: Those to land it that are not settled, oldest first.
         head: The head of the target when the answer was read.
     """
 

@@ -47,7 +47,10 @@ class OtherRuns:
                 self._queue.passengers.meet(Passenger(item))
             elif not own.has_ended:
                 own.intents, own.open_intent = list(item.input.intents), item.input.open_intent
+        doubtful = {item.id for item in event.landing}
         for workstream in self._queue.hand_over.end():
+            if workstream.id not in doubtful:
+                workstream.open_intent = None  # another process has settled it
             if workstream.open_intent is None:
                 self._departures.apply_deferred_requests(workstream)
         self._queue.changed()
@@ -91,11 +94,12 @@ class OtherRuns:
         self._turn.run.head_seen = event.head or self._turn.run.head_seen
         self._queue.changed()
         workstream.intents = list(event.intents) or workstream.intents
-        if answer.state is QueueItemState.LANDED and workstream.intents:
-            workstream.open_intent = workstream.intents[-1].id  # the branch itself is asked
-        elif self._departures.apply_deferred_requests(workstream):
+        # Landed: the branch itself is asked. An intent of before a restart that is no longer pending was
+        # settled by the process that answers.
+        workstream.open_intent = event.intents[-1].id if event.intents else None
+        if answer.state is QueueItemState.LANDED or self._departures.apply_deferred_requests(workstream):
             return
-        elif answer.state is QueueItemState.REFUSED and self._is_done(workstream):
+        if answer.state is QueueItemState.REFUSED and self._is_done(workstream):
             reason = stated(answer.reason, workstream.name)
             self._departures.refuse(workstream, reason, blames=answer.is_blamed)
 
