@@ -14,8 +14,9 @@ from random import Random
 
 from simulation.invariants import Outcome, changes_of, outcome_of, own_faults, violations
 from simulation.plans import PlanWorld, make_plan, make_plans
+from simulation.played_run import PlayedRun
 from simulation.simulated_maingate import Scene
-from simulation.simulation import Ended, PlayedRun, Simulation, make_template
+from simulation.simulation import Ended, Simulation, make_template
 from simulation.troubles import Faults, Troubles, make_troubles, make_troubles_of_several
 from simulation.virtual_loop import DeadlockError
 

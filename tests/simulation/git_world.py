@@ -33,11 +33,12 @@ FILE = 0o100644
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One move of the target: by whom, and from where to where."""
+    """One move of the target: by whom, from where to where, and when."""
 
     by: str
     old: str
     new: str
+    at: float
 
 
 class SimulatedRepository(Repository):
@@ -113,7 +114,7 @@ class SimulatedRepository(Repository):
         if self.refs[ref] != old:
             return RefMoved(ref=ref, expected=old, found=self.refs[ref])
         self._world.trace(f"update-ref {old[:8]} → {new[:8]}: {message}")
-        self.moves.append(Move(by=message, old=old, new=new))
+        self.moves.append(Move(by=message, old=old, new=new, at=self._world.loop.time()))
         self.refs[ref] = new
         self._world.reach("git: after update-ref")
         return None
@@ -153,7 +154,7 @@ class SimulatedRepository(Repository):
         tree = self.splice(self.tree_of(onto), {path.encode(): self._blob(text)})
         new = self.commit(tree=tree, parents=[onto], message=by, date=BEGINNING)
         self._world.trace(f"{by} {self.refs[TARGET][:8]} → {new[:8]}")
-        self.moves.append(Move(by=by, old=self.refs[TARGET], new=new))
+        self.moves.append(Move(by=by, old=self.refs[TARGET], new=new, at=self._world.loop.time()))
         self.refs[TARGET] = new
 
     def _blob(self, text: str) -> GitEntry:

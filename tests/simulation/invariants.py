@@ -20,8 +20,12 @@ from maingate.state.patch_ledger import PatchState
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
 from simulation.git_world import TARGET
-from simulation.simulation import Ended, PlayedRun
+from simulation.played_run import PlayedRun
+from simulation.simulation import Ended
 from simulation.worker_world import passes
+
+HEARD_WITHIN = 0.6
+"""Seconds in which a process hears of an order about the queue, and ends a landing that it has begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,7 @@ def violations(ended: Ended) -> list[str]:
             found += _work_ends(conn)
             found += _landings(ended, conn)
             found += _leftovers(ended, conn)
+            found += _obedience(ended)
             given = conn.exec_driver_sql("SELECT value FROM counters WHERE name = 'event'").scalar_one()
         report = verify(maingate.database, log=maingate.paths.transitions)
         found += [f"audit: {finding}" for finding in report.findings]
@@ -264,6 +269,14 @@ def _leftovers(ended: Ended, conn: Connection) -> Iterator[str]:
                 yield f"{request.id} was never answered"
     if left := ended.scene.world.living.keys():
         yield f"processes are left: {sorted(left)}"
+
+
+def _obedience(ended: Ended) -> Iterator[str]:
+    """Nothing lands while an order is in force, but what was under way when it was given."""
+    for move in ended.scene.repository.moves:
+        for began, over in ended.holds:
+            if move.by.startswith("land ") and began + HEARD_WITHIN < move.at < over:
+                yield f"{move.by} at {move.at:.3f}, though nothing was to from {began:.3f} to {over:.3f}"
 
 
 def _decisions(played: PlayedRun, conn: Connection) -> Iterator[str]:

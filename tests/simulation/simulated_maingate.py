@@ -32,6 +32,7 @@ from maingate.orchestrator.core.events import (
     CancelRequested,
     OverrideRequested,
     QueueAnswered,
+    QueueOrdersRead,
     QueueRead,
     TargetTaken,
 )
@@ -143,7 +144,7 @@ class NoisyEvents(asyncio.Queue[Any]):
     def put_nowait(self, item: Any) -> None:
         """Put an event in, now or later, once or twice."""
         self._world.trace(f"heard: {_brief(item)}")
-        if isinstance(item, QueueRead | QueueAnswered | TargetTaken):
+        if isinstance(item, QueueRead | QueueAnswered | QueueOrdersRead | TargetTaken):
             late = self._random.random() * 0.3 if self._random.random() < self._likely else 0.0
             self._read_until = max(self._read_until, self._world.loop.time() + late)
             self._world.loop.call_at(self._read_until, super().put_nowait, item)

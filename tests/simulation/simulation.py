@@ -4,61 +4,28 @@ import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from signal import SIGINT, SIGTERM
-from typing import get_args
 from unittest import mock
 
 from maingate import ids
 from maingate.bootstrap import Maingate
-from maingate.db.dao import requests, runs, tasks, workstreams
+from maingate.db.dao import requests, runs
 from maingate.db.engine import open_database
 from maingate.errors import InterruptedRunError, LeaseLostError, MaingateError, OutsideFaultError, UsageError
 from maingate.ids import RunId
-from maingate.orchestrator import operator_requests
 from maingate.plan.loader import LoadedPlan
-from maingate.state import operator_rules
-from maingate.state.operator_rules import OF_WORKSTREAMS, Override
 from maingate.state.run import RunState
-from simulation.git_world import TARGET
+from simulation.deeds import Deeds
 from simulation.plans import PlanWorld
+from simulation.played_run import PlayedRun
 from simulation.simulated_maingate import SETTINGS, Scene
-from simulation.troubles import Faults, Troubles
+from simulation.troubles import Troubles
 from simulation.virtual_loop import MOST_STEPS
 from simulation.virtual_world import Process, World
 
 MOST_PROCESSES = 15
-NOT_ADMITTED = RunId("")
-OVERRIDES: tuple[Override, ...] = get_args(Override)
-
-
-@dataclass(kw_only=True, eq=False)
-class PlayedRun:
-    """One of the runs that are played, with the processes that it has had.
-
-    Args:
-        plan: What it does.
-        faults: What happens to each of its processes.
-        begins: When it is admitted.
-    """
-
-    plan: PlanWorld
-    faults: Sequence[Faults]
-    begins: float
-    id: RunId = NOT_ADMITTED
-    processes: list[Process] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """Its name in the record."""
-        return self.plan.plan.name
-
-    @property
-    def places(self) -> int:
-        """How many places its first process passed."""
-        return self.processes[0].passed
 
 
 @dataclass(kw_only=True)
@@ -70,6 +37,7 @@ class Ended:
         seconds: How long it took, in virtual time.
         only_asked: How many processes did only what was asked of their run, and left the rest.
         compared: How often a process's picture of its run was held against the record.
+        holds: From when to when the queue was under an order that lets nothing land.
         wrong: What went wrong that must not.
     """
 
@@ -79,6 +47,7 @@ class Ended:
     seconds: float
     only_asked: int
     compared: int
+    holds: Sequence[tuple[float, float]]
     wrong: list[str]
 
 
@@ -115,6 +84,7 @@ class Simulation:
             PlayedRun(plan=plan, faults=faults.get(at, ()), begins=begins.get(at, 0.0))
             for at, plan in enumerate(plans)
         ]
+        self.deeds = Deeds(self.scene, self.runs)
         self.processes: list[Process] = []
         self.under_way: dict[int, asyncio.Task[None]] = {}
 
@@ -135,6 +105,7 @@ class Simulation:
             seconds=self.seconds,
             only_asked=self.only_asked,
             compared=self.compared,
+            holds=self.deeds.holds,
             wrong=self.wrong,
         )
 
@@ -142,7 +113,7 @@ class Simulation:
         """Start processes of each run, one after the other, until it has ended."""
         if not self.is_several:
             self._admit()
-        deeds = [asyncio.create_task(self._do(when, deed)) for when, deed in self.troubles.deeds]
+        deeds = [asyncio.create_task(self.deeds.do(when, deed)) for when, deed in self.troubles.deeds]
         if self.is_several:
             await asyncio.gather(*(self._drive_run(played) for played in self.runs))
         else:
@@ -234,110 +205,6 @@ class Simulation:
             case OutsideFaultError():
                 return process.had_fault or self.troubles.does("obstruct")
         return False
-
-    # -- what others do --------------------------------------------------------------------------------------
-
-    async def _do(self, when: float, deed: str) -> None:
-        await asyncio.sleep(when)
-        self.world.trace(f"now: {deed}")
-        await getattr(self, f"_do_{deed}")()
-
-    def _any_run(self) -> PlayedRun | None:
-        """Return a run that is on record, if there is one."""
-        known = [played for played in self.runs if played.id]
-        return self.world.random.choice(known) if len(known) > 1 else next(iter(known), None)
-
-    async def _do_cancel(self) -> None:
-        if (played := self._any_run()) is None:
-            return
-        with self.scene.open() as maingate:
-            with maingate.database.read() as conn:
-                streams = [row.id for row in workstreams.of_run(conn, played.id)]
-                steps = [row.id for row in tasks.of_run(conn, played.id)]
-            kind = self.world.random.random()
-            entity = self.world.random.choice(streams if kind < 0.4 else steps)
-            if kind > 0.85:
-                entity = played.id
-            try:
-                operator_requests.to_cancel(
-                    maingate.database,
-                    maingate.context.clock,
-                    entity,
-                    message="no longer wanted",
-                    operator="ada",
-                )
-                self.world.trace(f"asked to cancel {entity}")
-            except UsageError:
-                self.world.trace(f"{entity} has ended already")
-
-    async def _do_override(self) -> None:
-        if (played := self._any_run()) is None:
-            return
-        with self.scene.open() as maingate:
-            override = self.world.random.choice(OVERRIDES)
-            with maingate.database.read() as conn:
-                rows = (workstreams if override in OF_WORKSTREAMS else tasks).of_run(conn, played.id)
-            fitting = []
-            for row in rows:
-                with maingate.database.read() as conn:
-                    _, facts = operator_requests.facts_of(conn, override, row.id)
-                if operator_rules.refusal(override, facts) is None:
-                    fitting.append(row.id)
-            if not fitting:
-                self.world.trace(f"nothing suits {override}")
-                return
-            entity = self.world.random.choice(fitting)
-            operator_requests.to_override(
-                maingate.database,
-                maingate.context.clock,
-                override,
-                entity,
-                message="it is time",
-                operator="ada",
-            )
-            self.world.trace(f"asked to {override} {entity}")
-
-    async def _do_push(self) -> None:
-        number = len(self.scene.repository.moves)
-        self.scene.repository.push(
-            self.scene.repository.refs[TARGET], f"others/{number}", "theirs", by="push"
-        )
-
-    async def _do_clash(self) -> None:
-        self.scene.repository.push(self.scene.repository.refs[TARGET], "shared", "theirs", by="push")
-
-    async def _do_rewrite(self) -> None:
-        repository = self.scene.repository
-        known = sorted({move.old for move in repository.moves} | {repository.refs[TARGET]})
-        number = len(repository.moves)
-        repository.push(self.world.random.choice(known), f"others/{number}", "theirs", by="rewrite")
-
-    async def _do_stop(self) -> None:
-        self._signal(SIGTERM)
-
-    async def _do_stop_twice(self) -> None:
-        self._signal(SIGINT)
-        await asyncio.sleep(self.world.random.random() * 0.1)
-        self._signal(SIGINT)
-
-    def _any_process(self) -> Process | None:
-        """Return the newest process of a run, if there is one."""
-        newest = [played.processes[-1] for played in self.runs if played.processes]
-        return self.world.random.choice(newest) if len(newest) > 1 else next(iter(newest), None)
-
-    def _signal(self, number: int) -> None:
-        process = self._any_process()
-        if process is not None and process.orchestrator is not None and not process.is_dead:
-            process.was_asked_to_stop = True
-            self.world.loop.call_soon(process.orchestrator.interrupt, number, context=process.context.copy())
-
-    async def _do_jump(self) -> None:
-        self.world.wall_offset -= timedelta(seconds=self.world.random.random() * 3600)
-
-    async def _do_obstruct(self) -> None:
-        self.scene.checkout.is_in_the_way = True
-        await asyncio.sleep(0.2 + self.world.random.random())
-        self.scene.checkout.is_in_the_way = False
 
     # -- what is seen of it ----------------------------------------------------------------------------------
 

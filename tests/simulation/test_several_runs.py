@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from maingate.orchestrator.core.queue.hand_over import HandOver
+from maingate.orchestrator.queue_order_watch import QueueOrderWatch
 from maingate.orchestrator.shared_queue import SharedQueue
 from simulation.examine import examine, forget_calm_runs, kill_everywhere, replay_command
 from simulation.simulated_maingate import Scene
@@ -78,3 +79,11 @@ def test_it_shows_when_a_hand_over_is_never_ended(monkeypatch: pytest.MonkeyPatc
     """A row that stays when its answer was drawn is taken for another hand-over by the next process."""
     monkeypatch.setattr(HandOver, "over", lambda _, workstream: setattr(workstream, "is_offered", False))
     assert _is_caught("is still handed over", since=4)
+
+
+def test_it_shows_when_a_process_does_not_hear_of_orders_about_the_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A queue that is paused or frozen lands nothing."""
+    monkeypatch.setattr(QueueOrderWatch, "news", lambda _: None)
+    assert _is_caught("though nothing was to", since=1)

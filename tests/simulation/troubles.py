@@ -109,6 +109,8 @@ def make_troubles_of_several(random: Random, *, places: Sequence[int], seconds: 
         troubles.deeds += dice.times("jump", random.randint(1, 2))
     if dice.chance(0.3):
         _meddle(troubles, dice)
+    if dice.chance(0.3):
+        _steer(troubles, dice)
     return troubles
 
 
@@ -156,3 +158,11 @@ def _meddle(troubles: Troubles, dice: _Dice) -> None:
             troubles.deeds += dice.times(deed, dice.random.randint(2, 5))
         elif not (troubles.has_overtaken and deed in {"cancel", "rewrite", "stop_twice"}):
             troubles.deeds += dice.times(deed, dice.random.randint(1, 2))
+
+
+def _steer(troubles: Troubles, dice: _Dice) -> None:
+    """Let people give orders about the queue; those about places and removals change the outcome."""
+    troubles.deeds += [(when * 0.6, deed) for when, deed in dice.times("hold", dice.random.randint(1, 2))]
+    if dice.chance(0.4):
+        troubles.changes_outcome = True
+        troubles.deeds += dice.times("move", dice.random.randint(1, 4))
