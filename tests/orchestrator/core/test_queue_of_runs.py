@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from maingate.clock import ManualClock
@@ -68,12 +68,18 @@ class Row:
 
 @dataclass
 class Process:
-    """The process of one run."""
+    """The process of one run; what it has read of the record waits for its core, in order."""
 
     world: Queue
     core: Core
     waiting: list[Effect] = field(default_factory=list)
+    unread: list[CoreEvent] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
+
+    @property
+    def has_news_of_taking(self) -> bool:
+        """Return whether it has taken the target, and its core has not heard of that."""
+        return any(isinstance(event, TargetTaken) for event in self.unread)
 
 
 @dataclass
@@ -133,7 +139,7 @@ class Target:
         for step in decision.queue:
             match step:
                 case QueueItem(id=id):
-                    assert process is not self.holder
+                    assert process is not self.holder or process.has_news_of_taking
                     self.rows[id] = Row(step, QueueAnswer(workstream=id, state=QueueItemState.WAITING))
                 case Recall(workstream=id):
                     self.rows[id].is_wanted_back = True
@@ -172,8 +178,10 @@ class Target:
             if event is not None:
                 self.write(process, process.core.handle(event))
             return
-        for event in [*self.news(process)]:
-            self.write(process, process.core.handle(event))
+        if process.unread:
+            self.write(process, process.core.handle(process.unread.pop(0)))
+            return
+        process.unread = [*self.news(process)]
         if self.holder is process and process.core.may_let_target_go and self.chance.random() < 0.3:
             self.write(process, process.core.handle(TargetLetGo()))
             self.holder = None
@@ -342,6 +350,28 @@ def test_the_others_go_on_when_the_process_dies_that_lands(
     target.play()
     dead = {*"abcdefgh"} - {ws.name for process in target.processes for ws in process.core.run.order}
     check(target, {"d"} - dead)
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(turns=st.lists(st.integers(0, 40), min_size=1, max_size=8), seed=st.integers(0, 2**32))
+@example(turns=[18, 36, 9, 16, 14], seed=60)
+@example(turns=[18, 33, 30, 27, 17], seed=307)
+def test_each_run_ends_though_the_branch_is_put_back(turns: list[int], seed: int) -> None:
+    """A landing that is answered, and then is not on the branch, is settled once, and made again."""
+    target = Target(seed, red_sets=[{"d"}])
+    for name in "abcdef":
+        target.add(name)
+    for until in turns:
+        for _ in range(until):
+            target.turn(target.chance.choice(target.processes))
+        target.head, target.history = BASE, [BASE.commit]
+    target.play()
+    open_intents = [intent for meant in target.intents.values() for intent in meant]
+    assert (target.rows, open_intents) == ({}, [])
+    for process in target.processes:
+        assert {name: what == "landed" for name, what in states(process.core).items()} == {
+            ws.name: ws.name != "d" for ws in process.core.run.order
+        }
 
 
 @settings(max_examples=examples(100), deadline=None)

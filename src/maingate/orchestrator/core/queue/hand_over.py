@@ -20,6 +20,7 @@ class HandOver:
     def __init__(self, turn: Turn, board: LandingBoard) -> None:
         self._turn, self._board = turn, board
         self._recalled: set[str] = set()
+        self._offers: dict[str, str] = {}
 
     @property
     def is_under_way(self) -> bool:
@@ -31,13 +32,18 @@ class HandOver:
         for workstream in workstreams:
             if not workstream.is_offered:
                 workstream.is_offered = True
+                self._offers[workstream.id] = new_id("offer")
                 item = QueueItem(
-                    offer=new_id("offer"),
+                    offer=self._offers[workstream.id],
                     input=workstream.landing_input(),
                     style=self._turn.run.plan.landing,
                     place=self._board.place_of(workstream),
                 )
                 self._turn.decision.queue.append(item)
+
+    def is_under_way_for(self, workstream: WorkstreamNode, offer: str) -> bool:
+        """Return whether a workstream waits for the answer about an offer, and not about one of later."""
+        return workstream.is_offered and self._offers.get(workstream.id, offer) == offer
 
     def recall(self, workstream: WorkstreamNode) -> None:
         """Request a workstream back, once: something is to be done about it."""
@@ -49,6 +55,7 @@ class HandOver:
         """End the hand-over of a workstream that was answered."""
         workstream.is_offered = False
         self._recalled.discard(workstream.id)
+        self._offers.pop(workstream.id, None)
         self._turn.decision.queue.append(Removal(workstream=workstream.id))
 
     def end(self) -> Sequence[WorkstreamNode]:

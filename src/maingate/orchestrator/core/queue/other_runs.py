@@ -41,16 +41,17 @@ class OtherRuns:
         """Land from now on; find out first what a process that is gone was about to land."""
         self._queue.holds_target, self._queue.head = True, None
         self._queue.look = None  # one that is under way may have begun before
+        doubtful = set()
         for item in event.landing:
             own = self._turn.workstreams.get(item.id)
             if own is None:
                 self._queue.passengers.meet(Passenger(item))
-            elif not own.has_ended:
+            elif not own.has_ended and self._queue.hand_over.is_under_way_for(own, item.offer):
                 own.intents, own.open_intent = list(item.input.intents), item.input.open_intent
-        doubtful = {item.id for item in event.landing}
+                doubtful.add(own.id)
         for workstream in self._queue.hand_over.end():
             if workstream.id not in doubtful:
-                workstream.open_intent = None  # another process has settled it
+                workstream.open_intent = None  # the process that held the target has settled it
             if workstream.open_intent is None:
                 self._departures.apply_deferred_requests(workstream)
         self._queue.changed()
