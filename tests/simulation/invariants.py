@@ -14,6 +14,7 @@ from maingate.db.dao.history import events
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.schema.tables import ENTITIES
 from maingate.landing.lease import key_of, run_key
+from maingate.plan.choices import LandingStyle, Proof
 from maingate.reasons import ReasonCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
@@ -172,6 +173,8 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
     if not is_rewritten:
         yield from _marks(ended, conn, files, is_others_too=bool(landed["push"]))
         yield from _positions(ended, conn)
+        for played in ended.runs:
+            yield from _commits(ended, played, conn)
     commits = Counter(
         line
         for commit in history
@@ -232,6 +235,22 @@ def _positions(ended: Ended, conn: Connection) -> Iterator[str]:
             yield f"with {names} the target has {now}, one after the other they make {files}"
         asked = {gate for name in names for gate in gates[name]}
         yield from (f"with {names} the target is red: {gate}" for gate in asked if not passes(gate, now))
+
+
+def _commits(ended: Ended, played: PlayedRun, conn: Connection) -> Iterator[str]:
+    """Each commit that lands in a row passes what its patch asks for, where the plan promises it."""
+    plan, repository = played.plan.plan, ended.scene.repository
+    if plan.proof is not Proof.COMMIT or plan.landing is not LandingStyle.REBASE:
+        return
+    streams = {row.id: row.name for row in workstreams.of_run(conn, played.id)}
+    names = {row.id: (streams[row.workstream_id], row.name) for row in tasks.of_run(conn, played.id)}
+    for patch in patches.of_run(conn, played.id):
+        if patch.state is PatchState.COMMITTED:
+            stream, task = names[patch.task_id or ""]
+            files = repository.files(patch.commit or "")
+            for gate in plan.task_gates(stream, task):
+                if not passes(gate, files):
+                    yield f"the commit of {stream}/{task} is red: {gate}"
 
 
 def changes_of(played: PlayedRun, conn: Connection) -> dict[str, list[tuple[str, str | None, str]]]:

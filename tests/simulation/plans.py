@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from maingate.plan.choices import Proof
 from maingate.plan.model import Plan
 
 ALWAYS = 99
@@ -79,12 +80,14 @@ class _Maker:
         letter: What the names of its workstreams begin with, so that no two plans have the same.
         workstreams: How many it may have.
         tasks: How many each of them may have.
+        proof: Which positions of the target must have passed.
     """
 
     random: Random
     letter: str = ""
     workstreams: Sequence[int] = (1, 2, 2, 3, 3, 4, 5)
     tasks: Sequence[int] = (1, 1, 2, 2, 3, 4, 6)
+    proof: Proof = Proof.REF
     patches: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=lambda: dict(BASE))
@@ -110,6 +113,7 @@ class _Maker:
             "name": f"simulated{self.letter}",
             "target": "main",
             "landing": self.random.choice(("merge", "squash", "rebase")),
+            "proof": self.proof,
             "gates": gates,
             "tools": {"one": TOOL, "two": TOOL | {"max_concurrent": 1}},
             "overlap": self.random.choice(("serial", "serial", "allow")),
@@ -201,7 +205,7 @@ class _Maker:
 
 def make_plan(seed: int) -> PlanWorld:
     """Make the plan of a seed that plays one run."""
-    return _Maker(Random(f"{seed} plan")).plan()
+    return _Maker(Random(f"{seed} plan"), proof=_proof(seed)).plan()
 
 
 def make_plans(seed: int) -> list[PlanWorld]:
@@ -212,7 +216,11 @@ def make_plans(seed: int) -> list[PlanWorld]:
     random = Random(f"{seed} plans")
     makers = [
         _Maker(
-            Random(f"{seed} plan {letter}"), letter=letter, workstreams=(1, 1, 2, 2, 3), tasks=(1, 1, 2, 3)
+            Random(f"{seed} plan {letter}"),
+            letter=letter,
+            workstreams=(1, 1, 2, 2, 3),
+            tasks=(1, 1, 2, 3),
+            proof=_proof(seed),
         )
         for letter in "abcd"[: random.choice((2, 2, 3, 3, 4))]
     ]
@@ -224,3 +232,8 @@ def make_plans(seed: int) -> list[PlanWorld]:
         for maker in makers:
             maker.files["readme"] = "red:lint"
     return [maker.plan(maker.gates() if random.random() < 0.25 else deepcopy(common)) for maker in makers]
+
+
+def _proof(seed: int) -> Proof:
+    """Choose the proof of a seed's plans by a chance of its own, so that all else of the seed stays."""
+    return Random(f"{seed} proof").choice((*[Proof.REF] * 5, *[Proof.COMMIT] * 2, Proof.LATER))
