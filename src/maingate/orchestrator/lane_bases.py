@@ -54,11 +54,29 @@ def base_of(
         patch = task.patch
         if patch is not None and patch.state in _ON_RECORD and patch.commit is not None:
             return _parent_of(repository, patch.commit) or recorded
-    base = recorded
+    base, newest = recorded, None if head is None else _without_own(repository, workstream, head.commit)
     for commit in (*made_on, *_conflicting_heads(workstream)):
-        if head is not None and leads(repository, base, commit) and leads(repository, commit, head.commit):
-            base = commit
+        fork = _fork(repository, commit, newest)
+        if fork is not None and leads(repository, base, fork):
+            base = fork
     return base
+
+
+def _without_own(repository: Repository, workstream: WorkstreamNode, head: str) -> str:
+    """Return the newest commit of a target before a workstream landed, on record or not."""
+    return next(
+        (intent.old for intent in workstream.intents if leads(repository, intent.new, head)),
+        head,
+    )
+
+
+def _fork(repository: Repository, commit: str, head: str | None) -> str | None:
+    """Return the commit of a target that another one is made on; None without one.
+
+    A tool works on the patches before its own, so the other commit may be one of the lane.
+    """
+    are_here = head is not None and repository.has_object(commit) and repository.has_object(head)
+    return repository.merge_base(commit, head) if are_here and head is not None else None
 
 
 def _conflicting_heads(workstream: WorkstreamNode) -> Iterator[str]:
