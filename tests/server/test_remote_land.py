@@ -143,6 +143,27 @@ def test_a_refusal_has_its_reason_and_the_way_to_it(away: Away) -> None:
         assert (wrong.returncode, said in wrong.stderr) == (2, True), wrong.stderr
 
 
+def test_a_corrected_branch_takes_the_place_of_its_refusal_in_the_inbox(away: Away) -> None:
+    """It is known by its sender and its name, however it was named; the server's own branch is other work."""
+
+    def commands() -> list[str]:
+        shown = maingate("inbox", "--json", cwd=away.repo.path, home=away.home)
+        return [item["command"] for item in json.loads(shown.stdout)]
+
+    away.clone.commit({"x.txt": "bad\n"}, "wrong")
+    away.landed("main..agent", code=1)
+    [recovery] = commands()
+    assert recovery.startswith("maingate patch recover patch_")
+    away.repo.git("switch", "-q", "-c", "agent")
+    away.repo.commit({"y.txt": "bad\n"}, "wrong")
+    assert maingate("land", cwd=away.repo.path, home=away.home).returncode == 1
+    assert sorted(commands()) == ["maingate land agent --into main", recovery]
+    away.clone.write({"x.txt": "good\n"})
+    away.clone.git("commit", "-q", "-a", "--amend", "--no-edit")
+    away.landed()
+    assert commands() == ["maingate land agent --into main"]
+
+
 def test_a_trial_leaves_nothing_behind(away: Away) -> None:
     """It says what conflicts; not even an object comes into the repository."""
     away.clone.commit({"a.txt": "1\n2\n4\n"}, "mine")

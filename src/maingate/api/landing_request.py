@@ -40,6 +40,11 @@ class SentWork(BaseModel):
     argument: Line = Field(description="Its name for the sender; no two of a request are equal.")
     branch: str | None = Field(None, max_length=1000, pattern=_BRANCH, examples=["refs/heads/agent"])
     commit: str | None = Field(None, pattern=_COMMIT, description="The newest commit of the branch.")
+    key: Line | None = Field(
+        None,
+        description="The sender's name for the work; default: the branch. A later attempt with the same key "
+        "takes the place of this one in the inbox.",
+    )
     title: Line | None = Field(None, description="The title of patches; default: the argument.")
     patches: list[SentPatch] = Field([], max_length=_MOST_PATCHES)
     notes: list[Line] = Field([], max_length=100)
@@ -53,7 +58,8 @@ class SentWork(BaseModel):
         is_branch = self.branch is not None
         if is_branch != (self.commit is not None) or (is_branch and self.patches):
             raise _invalid(f"{self.argument}: give `branch` and `commit`, or `patches`")
-        return Source(argument=self.argument, branch=self.branch, commit=self.commit)
+        key = self.key or self.branch
+        return Source(argument=self.argument, branch=self.branch, commit=self.commit, key=key)
 
     def given(self) -> GivenPatches:
         """Return its patches.

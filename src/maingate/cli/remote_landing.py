@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -108,10 +108,10 @@ def _is_file(argument: str) -> bool:
 
 
 def _sources(work: Sequence[str], target: "Target", opened: "Repository | None") -> "list[Source]":
-    from maingate.importers.finished_work.sources import Source, SourceFinder
+    from maingate.importers.finished_work.sources import SourceFinder, source_of_file
 
     if opened is None:
-        return [Source(argument=each) for each in dict.fromkeys(work)]
+        return [source_of_file(each) for each in dict.fromkeys(work)]
     return SourceFinder(opened).sources(work, target)
 
 
@@ -123,8 +123,9 @@ def _pack(opened: "Repository", tips: Sequence[str], target: "Target") -> Json:
     """
     from maingate.client.submission import base64_json
     from maingate.git.packs import pack_of
+    from maingate.importers.finished_work.work_keys import target_here
 
-    pack = pack_of(opened, tips, list(_known(opened, target)))
+    pack = pack_of(opened, tips, target_here(opened, target))
     if len(pack) > MOST_PACK:
         raise UsageError(
             f"the commits to send have {len(pack)} bytes, more than the {MOST_PACK} that a server takes: "
@@ -134,26 +135,14 @@ def _pack(opened: "Repository", tips: Sequence[str], target: "Target") -> Json:
     return base64_json(pack)
 
 
-def _known(opened: "Repository", target: "Target") -> Iterator[str]:
-    """Yield commits that the server has: the target's newest, or what is known here of that branch."""
-    from maingate.git.targets import BRANCHES, short_name
-
-    if opened.has_object(target.commit):
-        yield target.commit
-        return
-    name = short_name(target.ref)
-    remotes = opened.refs_under("refs/remotes/")
-    fetched = [commit for ref, commit in remotes.items() if ref.split("/", 3)[3:] == [name]]
-    yield from fetched or opened.refs_under(BRANCHES + name).values()
-
-
 def _work(source: "Source", standard_input: bytes) -> Json:
     """Return a piece of work as it is sent: a branch by its newest commit, other work by its patches."""
     from maingate.client.submission import file_json
     from maingate.importers.finished_work.given_patches import read_given
 
+    key = {} if source.key is None else {"key": _line(source.key)}
     if source.branch is not None:
-        return {"argument": source.argument, "branch": source.branch, "commit": source.commit}
+        return {"argument": source.argument, "branch": source.branch, "commit": source.commit, **key}
     given = read_given(source, standard_input)
     patches = [
         {
@@ -166,7 +155,8 @@ def _work(source: "Source", standard_input: bytes) -> Json:
         for entry in given.entries
     ]
     notes = [_line(note) for note in given.notes[:_MOST_NOTES]]
-    return {"argument": source.argument, "title": _line(given.title), "patches": patches, "notes": notes}
+    title = _line(given.title)
+    return {"argument": source.argument, "title": title, "patches": patches, "notes": notes, **key}
 
 
 def _line(text: str) -> str:

@@ -91,7 +91,7 @@ def land_sent(
     target = target_for_sent(maingate, sent.into)
     _require_others(sent.sources, target)
     with maingate.trials() as trials:
-        landing = _planned(maingate, trials, target, sent)
+        landing = _planned(maingate, trials, target, sent, operator=operator)
         done = not landing.plan.names
         refused = sent.options.on_applied is OnApplied.REFUSE and landing.has_applied
         if done or refused:
@@ -104,7 +104,9 @@ def land_sent(
         return _admitted(maingate, landing, sent, operator=operator, traceparent=traceparent, note=note)
 
 
-def _planned(maingate: Maingate, trials: Trials, target: Target, sent: SentLanding) -> PlannedLanding:
+def _planned(
+    maingate: Maingate, trials: Trials, target: Target, sent: SentLanding, *, operator: str
+) -> PlannedLanding:
     tips = [source.commit for source in sent.sources if source.commit is not None]
     if tips:
         scratch = trials.scratch
@@ -119,7 +121,7 @@ def _planned(maingate: Maingate, trials: Trials, target: Target, sent: SentLandi
         trials,
         target,
         sent.sources,
-        replace(sent.options, needs=needed),
+        replace(sent.options, needs=needed, sender=operator),
         patches_of=lambda source: given[id(source)],
         is_sent=True,
     )

@@ -124,6 +124,11 @@ class WorkstreamPlan(PlanPart):
         description="A commit of the target's history that its patches are applied on. Default: the target's "
         "head.",
     )
+    source: Text | None = Field(
+        default=None,
+        description="The work that its patches are of, such as a branch; any name. A later run of the "
+        "same work on the same target takes the place of this one in the inbox. `maingate land` sets it.",
+    )
     on_rollback: tuple[Command, ...] = Field(
         default=(),
         description="Commands run on the target, in turn, once all that landed of it is rolled back.",

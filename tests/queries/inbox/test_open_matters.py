@@ -102,6 +102,11 @@ def test_a_quarantined_patch_is_tried_again_or_dropped(
         InboxRows(now=NOW, quarantined=[refused(ReasonCode.EMPTY_PATCH)]),
         InboxRows(now=NOW, quarantined=[refused()], landed=frozenset({("c1", "refs/heads/main")})),
         InboxRows(now=NOW, quarantined=[refused()], tried_again=frozenset({"patch_1"})),
+        InboxRows(
+            now=NOW,
+            quarantined=[refused(source="refs/heads/a")],
+            merged=frozenset({("refs/heads/a", "refs/heads/main")}),
+        ),
         InboxRows(now=NOW, runs=[RUN]),
         InboxRows(now=NOW, runs=[replace(RUN, is_alive=False, is_served=True)]),
         InboxRows(now=NOW, breakers=[BreakerRow(id="brk_1", tool="t")]),
@@ -109,7 +114,10 @@ def test_a_quarantined_patch_is_tried_again_or_dropped(
             now=NOW, breakers=[BreakerRow(id="brk_1", tool="t", opened_at=NOW, state=BreakerState.HALF_OPEN)]
         ),
     ],
-    ids=["already-applied", "empty", "landed", "tried-again", "alive", "served", "closed", "half-open"],
+    ids=[
+        *("already-applied", "empty", "landed", "tried-again", "merged", "alive", "served", "closed"),
+        "half-open",
+    ],
 )
 def test_a_matter_that_ended_is_no_item(rows: InboxRows) -> None:
     """Neither what nothing is missing of, nor what goes on by itself."""
@@ -124,12 +132,77 @@ def test_a_change_on_another_target_does_not_count() -> None:
 
 def test_only_the_newest_refusal_of_a_task_counts() -> None:
     """Given newest first; runs of another plan, or of none that is known, are other matters."""
-    older = refused(id="patch_0")
+    older = refused(id="patch_0", run_id="run_0")
     other = refused(id="patch_2", plan_file="/p/other.yaml")
     unknown = [refused(id=f"patch_{number}", plan_file=None) for number in (3, 4)]
     target = refused(id="patch_5", target_ref="refs/heads/other")
     found = newest_attempts([refused(), older, other, *unknown, target])
     assert [patch.id for patch in found] == ["patch_1", "patch_2", "patch_3", "patch_4", "patch_5"]
+
+
+def test_only_the_refusals_of_the_newest_run_of_a_work_count() -> None:
+    """Each run of it has another plan and may have other tasks; a recovery stands for its one patch."""
+    agent: dict[str, Any] = {"source": "refs/heads/agent", "plan_file": "/uploads/1/plan.yaml"}
+    again = refused(id="patch_0", run_id="run_3", task="u", is_recovery=True, **agent)
+    newest = [refused(id=f"patch_{at}", run_id="run_2", task=f"t{at}", **agent) for at in (1, 2)]
+    older = refused(id="patch_3", run_id="run_1", **agent | {"plan_file": "/uploads/2/plan.yaml"})
+    others = [
+        refused(id="patch_4", run_id="run_1", **agent, target_ref="refs/heads/other"),
+        refused(id="patch_5", run_id="run_1", **agent | {"source": "refs/heads/agent-2"}),
+    ]
+    found = newest_attempts([again, *newest, older, *others])
+    assert [patch.id for patch in found] == ["patch_0", "patch_1", "patch_2", "patch_4", "patch_5"]
+
+
+AGENT: Final = "refs/heads/an agent"
+
+
+@pytest.mark.parametrize(
+    ("code", "branches", "step", "command"),
+    [
+        (
+            ReasonCode.CONFLICT,
+            {AGENT},
+            "; branch an agent: rebase it on the target, and land it again",
+            "maingate land 'an agent' --into main",
+        ),
+        (
+            ReasonCode.GATE_FAILED,
+            {AGENT},
+            "; branch an agent: make the gate pass, commit, and land it again",
+            "maingate land 'an agent' --into main",
+        ),
+        (
+            ReasonCode.POLICY_VIOLATION,
+            {AGENT},
+            "; branch an agent: correct it, commit, and land it again",
+            "maingate land 'an agent' --into main",
+        ),
+        (ReasonCode.CONFLICT, set(), "", 'maingate patch drop patch_1 --reason "conflict"'),
+        (ReasonCode.GATE_FAILED, set(), "", "maingate patch recover patch_1"),
+    ],
+)
+def test_the_work_of_a_branch_is_landed_again(
+    code: ReasonCode, branches: set[str], step: str, command: str
+) -> None:
+    """The patch itself would be refused again; without the branch there is only the patch."""
+    rows = InboxRows(now=NOW, quarantined=[refused(code, source=AGENT)], branches=frozenset(branches))
+    item = only(rows)
+    assert (item.why, item.command) == (f"the patch of w/t is quarantined: {code}: it says no{step}", command)
+
+
+def test_branches_that_a_red_base_stopped_are_landed_again() -> None:
+    """With one command, each once; not by the plan in the state folder."""
+    patches = [
+        refused(ReasonCode.BASE_RED, source=name, task=task)
+        for name, task in (("refs/heads/a", "1"), ("refs/heads/a", "2"), ("refs/heads/b", "1"))
+    ]
+    red = RedBase(patches=patches, head="1" * 40, has_plan_file=True)
+    branches = frozenset({"refs/heads/a", "refs/heads/b"})
+    there = InboxRows(now=NOW, red_bases=[red], branches=branches)
+    assert only(there).command == "maingate land a b --into main"
+    gone = InboxRows(now=NOW, red_bases=[red], branches=frozenset({"refs/heads/a"}))
+    assert only(gone).command == "maingate run /p/plan.yaml"
 
 
 @pytest.mark.parametrize(

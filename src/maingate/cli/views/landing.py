@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from maingate.cli.tables import print_commands
 from maingate.cli.text import count, safe
 from maingate.cli.views.patch import print_excerpt
+from maingate.queries.after_refusal import ADVICE
 from maingate.wording import listed
 
 if TYPE_CHECKING:
@@ -17,10 +18,7 @@ _LAST_LINES: Final = 20
 """Lines of the output of a failed gate that are shown."""
 
 _ADVICE: Final = {
-    "rebase": "rebase it on the target, and land it again",
-    "fix_gate": "make the gate pass, commit, and land it again",
-    "fix_base": "the gate fails on the target itself: that must be fixed first",
-    "fix_patch": "correct it, commit, and land it again",
+    **ADVICE,
     "approve": "a person has to approve it",
     "resume": "its process is gone; this goes on with it",
     "wait": "follow it",

@@ -25,6 +25,7 @@ class WorkstreamRow(EntityRow):
         position: Its place in the plan, from 0.
         priority: Higher goes first.
         is_critical: Whether its failure fails the run; never changes.
+        source: The work that its patches are of, as the plan names it.
         base_commit: The commit that its ref began from.
         head_commit: The commit that its ref is at.
         landed_commit: The target's commit that holds it.
@@ -40,6 +41,7 @@ class WorkstreamRow(EntityRow):
     position: int = 0
     priority: int = 0
     is_critical: bool = True
+    source: str | None = None
     base_commit: str | None = None
     head_commit: str | None = None
     landed_commit: str | None = None

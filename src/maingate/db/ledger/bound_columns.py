@@ -22,7 +22,7 @@ SHORT_TEXT: Final = 64
 
 CHANGING: Final[Mapping[str, frozenset[str]]] = {
     "runs": frozenset({"old_head", "new_head", "retry_of", "traceparent", "reason"}),
-    "workstreams": frozenset({"base_commit", "head_commit", "landed_commit", "reason"}),
+    "workstreams": frozenset({"source", "base_commit", "head_commit", "landed_commit", "reason"}),
     "tasks": frozenset(
         {"spec", "retry_count", "lost_count", "attempt", "not_before", "retry_of", "reason"},
     ),

@@ -12,7 +12,7 @@ from maingate.db.schema.triggers import create_schema
 from maingate.db.sql.statements import change, define, row_of
 from maingate.errors import DatabaseError
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The revision that this program wants."""
 
 _VERSION_TABLE: Final = "alembic_version"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from maingate.importers.diffs import ReadDiff
 from maingate.importers.finished_work.items import WorkItem
-from maingate.importers.finished_work.sources import Source
+from maingate.importers.finished_work.sources import STANDARD_INPUT, Source
 from maingate.importers.plan_files import checked, planned_task
 from maingate.importers.plan_names import NameGiver
 from maingate.importers.series_entry import Entry
@@ -30,6 +30,7 @@ class LandOptions:
         priority: The priority of the workstreams.
         title: The title of the only workstream.
         on_applied: The end of work that the target has already.
+        sender: The person who sent the work from another clone; None for work of the repository.
     """
 
     landing: LandingStyle | None = None
@@ -39,6 +40,7 @@ class LandOptions:
     priority: int = 0
     title: str | None = None
     on_applied: OnApplied = OnApplied.SKIP
+    sender: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ def _workstream(
     names: Mapping[int, str],
     items: Sequence[WorkItem],
 ) -> dict[str, Any]:
-    needs = options.needs
+    needs, source = options.needs, _source(item.source, options)
     needed = [name for at, name in names.items() if items[at].source is needs and item.source is not needs]
     return {
         "title": options.title or item.title,
@@ -124,5 +126,17 @@ def _workstream(
         **({"base": item.own.base} if item.own else {}),
         **({"priority": options.priority} if options.priority else {}),
         **({"gates": []} if options.is_ungated else {}),
+        **({} if source is None else {"source": source}),
         "tasks": tasks,
     }
+
+
+def _source(work: Source, options: LandOptions) -> str | None:
+    """Return the name of work in a plan: its key, or of a diff without a place the title that was chosen.
+
+    Clones of several people may have branches of one name, so the sender is a part of it.
+    """
+    key = work.key
+    if key is None and work.argument == STANDARD_INPUT and options.title is not None:
+        key = f"{STANDARD_INPUT} {options.title}"
+    return key if key is None or options.sender is None else f"{options.sender}: {key}"

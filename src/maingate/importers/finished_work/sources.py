@@ -11,6 +11,7 @@ from maingate.errors import RepositoryError, UsageError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import BRANCHES, read_head, short_name
+from maingate.importers.finished_work.work_keys import key_of_file, key_of_range, printable
 from maingate.landing.checkouts.working_trees import Checkout, checkouts_of
 from maingate.settings.problems import did_you_mean
 from maingate.wording import listed, short
@@ -31,12 +32,20 @@ class Source:
         branch: The full name of the branch that it is; None for a range or patches.
         commit: The newest commit of the branch.
         uncommitted: The changes in checkouts of the branch that are not committed, and so do not land.
+        key: The name by which another attempt to land the same work is known; None where there is none.
     """
 
     argument: str
     branch: str | None = None
     commit: str | None = None
     uncommitted: tuple[str, ...] = ()
+    key: str | None = None
+
+
+def source_of_file(argument: str) -> Source:
+    """Return the work that is a file or folder of patches, or standard input."""
+    key = None if argument == STANDARD_INPUT else key_of_file(argument)
+    return Source(argument=argument, key=key)
 
 
 def require_known(needs: str, sources: Sequence[Source]) -> Source:
@@ -107,7 +116,7 @@ class SourceFinder:
 
     def _named(self, argument: str, target: Target) -> Iterator[Source]:
         if argument == STANDARD_INPUT:
-            yield Source(argument=argument)
+            yield source_of_file(argument)
         elif (ref := self._ref_of(argument)) is not None:
             if Path(argument).is_file():
                 raise UsageError(
@@ -115,8 +124,11 @@ class SourceFinder:
                     f"refs/heads/{argument} for the branch"
                 )
             yield self._branch(argument, ref, target)
-        elif Path(argument).exists() or ".." in argument:
-            yield Source(argument=argument)
+        elif Path(argument).exists():
+            yield source_of_file(argument)
+        elif ".." in argument:
+            key = key_of_range(argument, target, self._repository, self._branches)
+            yield Source(argument=argument, key=key)
         elif _GLOB.search(argument):
             yield from self._matching(argument, target)
         else:
@@ -174,6 +186,7 @@ class SourceFinder:
             argument=argument,
             branch=ref,
             commit=self._branches[ref],
+            key=printable(ref),
             uncommitted=tuple(self._uncommitted(ref)),
         )
 

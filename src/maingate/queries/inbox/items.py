@@ -4,7 +4,7 @@ docs/COMMANDS.md describes each kind and the rule that ends it. A matter that en
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.db.dao.breakers import BreakerRow
@@ -12,6 +12,7 @@ from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.events import Severity
 from maingate.git.targets import short_name
 from maingate.landing.move_values import Behind
+from maingate.queries.after_refusal import ADVICE, step_after
 from maingate.queries.inbox.values import (
     About,
     InboxCode,
@@ -62,14 +63,14 @@ def items_of(rows: InboxRows) -> list[InboxItem]:
     found = [
         *(item for run in rows.runs for item in _of_run(run)),
         *map(_behind, rows.behind),
-        *map(_red_base, rows.red_bases),
+        *(_red_base(red, rows.branches) for red in rows.red_bases),
         *(_open(breaker) for breaker in rows.breakers if breaker.state is BreakerState.OPEN),
         *(_stuck(about, stuck, rows) for about, stuck in rows.stuck),
         *map(_unapproved, rows.unapproved),
         *(_alert(one) for one in rows.alerts if one.rule.name not in _TOLD),
         *map(_webhook, rows.webhooks),
         *(_ordered(order) for order in rows.orders if order.control.kind in ENDED_BY_PERSON),
-        *map(_quarantined, undecided(rows.quarantined, landed=rows.landed, tried_again=rows.tried_again)),
+        *(_quarantined(patch, rows.branches) for patch in undecided(rows)),
     ]
     return sorted(found, key=lambda item: (-_SEVERITIES.index(item.severity), item.since or rows.now))
 
@@ -111,34 +112,31 @@ def _webhook(row: "WebhookRow") -> InboxItem:
 
 
 def newest_attempts(quarantined: Iterable[RefusedPatch]) -> list[RefusedPatch]:
-    """Return the newest refused patch of each task of a plan, given all, newest first.
+    """Return the refused patches of the newest run of each task of a plan and of each work, given all.
 
-    Runs of one plan file on one target try the same tasks; an older refusal of a task is superseded.
-    """
-    newest: dict[tuple[str, ...], RefusedPatch] = {}
-    for patch in quarantined:
-        plan = (patch.id,) if patch.plan_file is None else (patch.plan_file, patch.target_ref, patch.label)
-        newest.setdefault(plan, patch)
-    return list(newest.values())
-
-
-def undecided(
-    quarantined: Iterable[RefusedPatch],
-    *,
-    landed: frozenset[tuple[str, str]],
-    tried_again: frozenset[str],
-) -> Iterator[RefusedPatch]:
-    """Yield the refused patches that a person has to decide about.
+    Runs of one plan file on one target try the same tasks, and runs of one work the same work; an older
+    refusal is superseded. The recovery of a single patch supersedes that one only.
 
     Args:
-        quarantined: The quarantined patches for which no other patch stands, newest first.
-        landed: The changes that are on a target.
-        tried_again: The ids of those whose task a later run tries or has tried.
+        quarantined: The refused patches, newest first.
     """
-    for patch in newest_attempts(quarantined):
+    newest: dict[tuple[str | None, ...], str] = {}
+    found = []
+    for patch in quarantined:
+        if newest.get(patch.attempt_of, patch.run_id) == patch.run_id:
+            found.append(patch)
+        if not patch.is_recovery:
+            newest.setdefault(patch.attempt_of, patch.run_id)
+    return found
+
+
+def undecided(rows: InboxRows) -> Iterator[RefusedPatch]:
+    """Yield the refused patches that a person has to decide about."""
+    for patch in newest_attempts(rows.quarantined):
         is_harmless = patch.reason is not None and patch.reason.code in _NO_LOSS
-        is_landed = (patch.change_key, patch.target_ref) in landed
-        if not is_harmless and not is_landed and patch.id not in tried_again:
+        is_landed = (patch.change_key, patch.target_ref) in rows.landed
+        is_merged = (patch.source, patch.target_ref) in rows.merged
+        if not is_harmless and not is_landed and not is_merged and patch.id not in rows.tried_again:
             yield patch
 
 
@@ -185,7 +183,7 @@ def _behind(checkout: Behind) -> InboxItem:
     )
 
 
-def _red_base(red: RedBase) -> InboxItem:
+def _red_base(red: RedBase, branches: Collection[str]) -> InboxItem:
     first = red.patches[0]
     detail: Mapping[str, Any] = first.reason.detail if first.reason else {}
     branch, gate = short_name(first.target_ref), detail.get("gate")
@@ -195,7 +193,9 @@ def _red_base(red: RedBase) -> InboxItem:
     again = f"try {'them' if many else 'it'} again"
     step = f"mend {branch}, then {again}" if is_same else f"{branch} has moved since: {again}"
     command = f"maingate patch recover {first.id}"
-    if many and red.has_plan_file and first.plan_file is not None:
+    if all(patch.source in branches for patch in red.patches):
+        command = _landing(red.patches)
+    elif many and red.has_plan_file and first.plan_file is not None:
         command = f"maingate run {shlex.quote(first.plan_file)}"
     return InboxItem(
         code=InboxCode.BASE_RED,
@@ -262,13 +262,23 @@ def _unapproved(patch: UnapprovedPatch) -> InboxItem:
     )
 
 
-def _quarantined(patch: RefusedPatch) -> InboxItem:
-    reason = f"{patch.reason.code}: {patch.reason.message}" if patch.reason else "refused"
+def _landing(patches: Sequence[RefusedPatch]) -> str:
+    """Return the command that lands the branches of patches again; all are for one target."""
+    names = dict.fromkeys(short_name(patch.source or "") for patch in patches)
+    return shlex.join(["maingate", "land", *names, "--into", short_name(patches[0].target_ref)])
+
+
+def _quarantined(patch: RefusedPatch, branches: Collection[str]) -> InboxItem:
+    code = patch.reason.code if patch.reason else None
+    reason = f"{code}: {patch.reason.message}" if patch.reason else "refused"
     command = f"maingate patch recover {patch.id}"
-    if patch.tool is not None:
+    if patch.source is not None and patch.source in branches:
+        command = _landing([patch])
+        reason += f"; branch {short(short_name(patch.source))}: {ADVICE[step_after(str(code))]}"
+    elif patch.tool is not None:
         command += f" --tool {shlex.quote(patch.tool)}"
-    elif patch.reason is not None and patch.reason.code in _HOPELESS:
-        command = f'maingate patch drop {patch.id} --reason "{patch.reason.code}"'
+    elif code in _HOPELESS or (code is ReasonCode.CONFLICT and patch.source is not None):
+        command = f'maingate patch drop {patch.id} --reason "{code}"'
     return InboxItem(
         code=InboxCode.QUARANTINED,
         about=About(

@@ -27,6 +27,7 @@ from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.webhooks import WebhookRow
 from maingate.db.sql.connection import Connection
+from maingate.git.targets import BRANCHES
 from maingate.landing.checkouts.behind import behind
 from maingate.monitoring.alerts import FAILING_LONG, firing
 from maingate.queries.inbox.items import items_of, newest_attempts
@@ -54,6 +55,9 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
         unfinished = [run for run in runs.unfinished(conn) if context.is_own(run)]
         alive = {run.id: run for run in unfinished if context.is_at_work(conn, run)}
         quarantined = refused_patches.quarantined(conn, context.identity.id)
+        red_bases = list(_red_bases(conn, context))
+        refused = [*quarantined, *(patch for red in red_bases for patch in red.patches)]
+        branches = _branches(context, refused)
         stuck = [each for run in alive.values() for each in _stuck(conn, context, run, now)]
         rows = InboxRows(
             now=now,
@@ -63,8 +67,10 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
             landed=frozenset(
                 refused_patches.landed_changes(conn, {patch.change_key for patch in quarantined})
             ),
+            branches=frozenset(branches),
+            merged=frozenset(_merged(context, quarantined, branches)),
             tried_again=_tried_again(conn, quarantined),
-            red_bases=list(_red_bases(conn, context)),
+            red_bases=red_bases,
             breakers=breakers.all_of(conn),
             stuck=stuck,
             handed_over=_handed_over(conn, alive, [about for about, _ in stuck], now),
@@ -134,6 +140,25 @@ def _tried_again(conn: Connection, quarantined: Sequence[RefusedPatch]) -> froze
     return frozenset(
         patch.id for patch in newest_attempts(quarantined) if refused_patches.is_tried_again(conn, patch)
     )
+
+
+def _branches(context: RepositoryContext, refused: Sequence[RefusedPatch]) -> Mapping[str, str]:
+    """Return the newest commit of each branch of which there is refused work, as far as it is there."""
+    wanted = {patch.source for patch in refused if patch.source is not None}
+    there = context.repository.refs_under(BRANCHES) if wanted else {}
+    return {ref: commit for ref, commit in there.items() if ref in wanted}
+
+
+def _merged(
+    context: RepositoryContext, quarantined: Sequence[RefusedPatch], branches: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the branches that a target has, each with the target: nothing is left to land of them."""
+    repository = context.repository
+    for source, target in {(patch.source, patch.target_ref) for patch in quarantined}:
+        if source is not None and source in branches:
+            head = repository.ref_value(target)
+            if head is not None and repository.is_ancestor(branches[source], head):
+                yield source, target
 
 
 def _red_bases(conn: Connection, context: RepositoryContext) -> Iterator[RedBase]:

@@ -185,7 +185,9 @@ class InboxRows:
         unapproved: The patches that wait for approvals.
         quarantined: The quarantined patches for which no other patch stands, newest first.
         landed: The changes that are on a target: pairs of the change key and the target's ref.
-        tried_again: The ids of those whose task a later run of the same plan tries or has tried.
+        branches: The branches of which there is refused work, as far as they are there, by their full names.
+        merged: Those that a target has: pairs of the branch and the target's ref.
+        tried_again: The ids of those whose task or work a later run tries or has tried.
         red_bases: The red bases.
         breakers: The circuit breakers.
         stuck: The stuck tasks and workstreams with their subjects.
@@ -201,6 +203,8 @@ class InboxRows:
     unapproved: Sequence[UnapprovedPatch] = ()
     quarantined: Sequence[RefusedPatch] = ()
     landed: frozenset[tuple[str, str]] = frozenset()
+    branches: frozenset[str] = frozenset()
+    merged: frozenset[tuple[str, str]] = frozenset()
     tried_again: frozenset[str] = frozenset()
     red_bases: Sequence[RedBase] = ()
     breakers: Sequence[BreakerRow] = ()

@@ -3,18 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from maingate.queries.after_refusal import step_after
 from maingate.queries.runs.task_reasons import is_refused, reason_of
 from maingate.state.holds import HoldCode
 
 Json = Mapping[str, Any]
 
-_FAULTS: Final = {
-    "conflict": "rebase",
-    "base_red": "fix_base",
-    "prepare_failed": "fix_base",
-    "gate_failed": "fix_gate",
-    "gate_timeout": "fix_gate",
-}
 LEADING: Final = frozenset({"run_id", "state", "alive", "waiting", "target", "workstreams", "tasks"})
 """The fields of a report that lead to the next step."""
 
@@ -70,14 +64,10 @@ def _landed_by(report: Json) -> str | None:
 def _of_refusals(report: Json) -> Iterator[dict[str, Any]]:
     for task in report["tasks"]:
         if is_refused(task) and (reason := reason_of(task)) is not None:
-            yield _step(_code_of(reason), task["name"], f"maingate patch show {task['name']}")
+            yield _step(step_after(reason["code"]), task["name"], f"maingate patch show {task['name']}")
     for stream in report["workstreams"]:
         if stream["state"] == "failed" and stream["reason"] is not None:
-            yield _step(_code_of(stream["reason"]), stream["name"], "maingate status --all")
-
-
-def _code_of(reason: Json) -> str:
-    return _FAULTS.get(reason["code"], "fix_patch")
+            yield _step(step_after(stream["reason"]["code"]), stream["name"], "maingate status --all")
 
 
 def refusals(report: Json) -> Sequence[tuple[str, Json]]:

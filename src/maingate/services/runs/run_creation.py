@@ -98,6 +98,7 @@ def _workstream_rows(
             position=position,
             priority=workstream.priority,
             is_critical=workstream.critical,
+            source=workstream.source,
         )
 
 

@@ -30,6 +30,8 @@ class RefusedPatch:
         run_created_at: The time at which the run was admitted.
         plan_file: The plan file of the run; None where it is unknown.
         target_ref: The branch that the run lands on.
+        is_recovery: Whether the run tries a single refused patch again.
+        source: The work that the patches of its workstream are of; None where the plan names none.
         workstream: The name of its workstream.
         task: The name of its task.
         tool: The tool that made it; None for a ready patch.
@@ -44,6 +46,8 @@ class RefusedPatch:
     run_created_at: datetime
     plan_file: str | None
     target_ref: str
+    is_recovery: bool = False
+    source: str | None = None
     workstream: str
     task: str
     tool: str | None
@@ -56,10 +60,22 @@ class RefusedPatch:
         """The full name of its task."""
         return f"{self.workstream}/{self.task}"
 
+    @property
+    def attempt_of(self) -> tuple[str | None, ...]:
+        """The matter that each run of it is an attempt of: work on a target, or a task of a plan file there.
+
+        `maingate land` writes another plan for each run, so its runs have the work in common, and no file.
+        """
+        if self.source is not None:
+            return "source", self.source, self.target_ref
+        if self.plan_file is not None:
+            return "plan", self.plan_file, self.target_ref, self.label
+        return "patch", self.id
+
 
 _COLUMNS: Final = (
-    "SELECT p.id, p.run_id, r.name, r.created_at, r.plan_file, r.target_ref, w.name, t.name, p.origin,"
-    " p.change_key, coalesce(p.quarantine_reason, p.reason), p.changed_at"
+    "SELECT p.id, p.run_id, r.name, r.created_at, r.plan_file, r.target_ref, r.retry_of, w.source, w.name,"
+    " t.name, p.origin, p.change_key, coalesce(p.quarantine_reason, p.reason), p.changed_at"
     " FROM patches p JOIN runs r ON r.id = p.run_id JOIN workstreams w ON w.id = p.workstream_id"
     " JOIN tasks t ON t.id = p.task_id"
 )
@@ -70,11 +86,20 @@ _IS_LAST: Final = (
 
 _BASE_RED: Final = f'%"{ReasonCode.BASE_RED}"%'
 
-_AGAIN: Final = (
+_PARTS: Final = (
     "SELECT 1 FROM runs r JOIN workstreams w ON w.run_id = r.id JOIN tasks t ON t.workstream_id = w.id"
     " LEFT JOIN patches p ON p.task_id = t.id"
-    " WHERE r.plan_file = ? AND r.created_at > ? AND r.target_ref = ? AND w.name = ? AND t.name = ?"
-    " AND (t.completed_at IS NULL OR p.state <> 'dropped') LIMIT 1"
+)
+_COUNTS: Final = " AND (t.completed_at IS NULL OR p.state <> 'dropped') LIMIT 1"
+"""The task is unfinished, or ended with a patch that was not dropped."""
+
+_OF_PLAN: Final = (
+    f"{_PARTS} WHERE r.plan_file = ? AND r.created_at > ? AND r.target_ref = ? AND w.name = ? AND t.name = ?"
+    f"{_COUNTS}"
+)
+_OF_SOURCE: Final = (
+    f"{_PARTS} WHERE w.source = ? AND w.created_at > ? AND r.target_ref = ? AND r.repository_id ="
+    f" (SELECT repository_id FROM runs WHERE id = ?) AND r.retry_of IS NULL{_COUNTS}"
 )
 
 
@@ -124,31 +149,33 @@ def landed_changes(connection: Connection, keys: Iterable[str]) -> set[tuple[str
 
 
 def is_tried_again(connection: Connection, patch: RefusedPatch) -> bool:
-    """Return whether a later run of the same plan file tries, or has tried, the same task on the same target.
+    """Return whether a later run tries, or has tried, the same on the same target.
 
-    A task that ended there without a patch, or with a dropped one, does not count.
+    That is the same task of the same plan file, or any task of the same work. A task that ended there without
+    a patch, or with a dropped one, does not count, nor does the recovery of a single patch for its work.
     """
-    if patch.plan_file is None:
-        return False
-    values = (
-        PathText().encode(patch.plan_file),
-        to_micros(patch.run_created_at),
-        patch.target_ref,
-        patch.workstream,
-        patch.task,
-    )
-    return row_of(connection, _AGAIN, values) is not None
+    created, target = to_micros(patch.run_created_at), patch.target_ref
+    if patch.source is not None:
+        of_source = (PathText().encode(patch.source), created, target, patch.run_id)
+        return row_of(connection, _OF_SOURCE, of_source) is not None
+    if patch.plan_file is not None:
+        of_plan = (PathText().encode(patch.plan_file), created, target, patch.workstream, patch.task)
+        return row_of(connection, _OF_PLAN, of_plan) is not None
+    return False
 
 
 def _row(found: Any) -> RefusedPatch:
-    id_, run_id, run_name, created, plan_file, ref, stream, task, origin, key, reason, since = found
+    id_, run_id, run_name, created, file, ref, retry_of, source, *others = found
+    stream, task, origin, key, reason, since = others
     return RefusedPatch(
         id=id_,
         run_id=run_id,
         run_name=run_name,
         run_created_at=from_micros(created),
-        plan_file=None if plan_file is None else PathText().decode(plan_file),
+        plan_file=None if file is None else PathText().decode(file),
         target_ref=ref,
+        is_recovery=retry_of is not None,
+        source=None if source is None else PathText().decode(source),
         workstream=stream,
         task=task,
         tool=JsonText().decode(origin).get("tool"),
