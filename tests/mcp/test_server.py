@@ -120,6 +120,58 @@ def test_only_reading_tools_are_offered_unless_writing_is_allowed(
     }
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "lines"),
+    [
+        (
+            "land",
+            {"branch": "x"},
+            ["land has no argument 'branch' (known: work, diff, into, title, "],
+        ),
+        ("status", {"rum": "x"}, ["status has no argument 'rum' (did you mean 'run'?)"]),
+        ("inbox", {"run": "x"}, ["inbox has no argument 'run' (it takes none)"]),
+        ("status", {"run": 5}, ["status: argument 'run' is 5; the argument takes text: A run id, the"]),
+        (
+            "land",
+            {"work": ["a", 5], "wait_seconds": -1},
+            [
+                "land: item 2 of argument 'work' is 5; the argument takes a list of texts, at most 1000",
+                "land: argument 'wait_seconds' is -1; the argument takes a whole number from 0 to 3600",
+            ],
+        ),
+        (
+            "queue_order",
+            {"order": "stop", "about": "main"},
+            [
+                "queue_order: argument 'order' is 'stop'; the argument takes one of pause, drain, resume, ",
+                "queue_order: argument 'reason' is missing; it takes text, not empty: The reason, which is",
+            ],
+        ),
+    ],
+)
+def test_a_call_with_wrong_arguments_is_answered_in_plain_words(
+    repo: GitRepo, tool: str, arguments: Json, lines: list[str]
+) -> None:
+    """It is refused before anything is done; `land` with a misspelt argument would land another branch."""
+    repo.commit({"maingate.toml": '[gates.good]\nrun = "true"\n'})
+    repo.git("switch", "-q", "-c", "agent")
+    head = repo.commit({"a": "1"})
+    server = server_of(repo.path, may_write=True)
+    is_error, said = conversation(server, lambda client: answer_of(client, tool, **arguments))
+    assert is_error
+    for line, begins in zip(said.splitlines(), lines, strict=True):
+        assert line.startswith(begins)
+    assert repo.git("rev-parse", "main") != head
+
+
+def test_the_documented_arguments_are_those_of_the_tools() -> None:
+    """The table in docs/MCP.md is made from the tools."""
+    from maingate.mcp.reference_page import renewed
+
+    page = (Path(__file__).parents[2] / "docs" / "MCP.md").read_text(encoding="utf-8")
+    assert page == renewed(page)
+
+
 def test_status_is_the_report(played: Played) -> None:
     """The same object as `status --json` and the API."""
     assert returned(played, "status") == played.report

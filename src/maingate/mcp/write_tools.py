@@ -24,6 +24,7 @@ _NOTES: Final = ("warning: ", "note: ")
 Wait = Annotated[
     int, Field(ge=0, le=3600, description="Seconds to wait for the end; the run goes on after them.")
 ]
+Why = Annotated[str, Field(min_length=1, description="The reason, which is recorded.")]
 
 
 class ActingTools:
@@ -46,7 +47,13 @@ class ActingTools:
         work: Work = None,
         diff: Diff = None,
         into: Into = None,
-        title: Annotated[str | None, Field(max_length=200, description="The title of what lands.")] = None,
+        title: Annotated[
+            str | None,
+            Field(
+                max_length=200,
+                description="The title of what lands. A diff is known by it if it is landed again.",
+            ),
+        ] = None,
         wait_seconds: Wait = WAIT_SECONDS,
     ) -> Json:
         """Land finished work, each branch or range whole or not at all, if the repository's gates pass.
@@ -80,7 +87,7 @@ class ActingTools:
             "said": text[-_MOST_SAID:],
         }
 
-    def cancel(self, what: Name, reason: Annotated[str, Field(min_length=1)]) -> Json:
+    def cancel(self, what: Name, reason: Why) -> Json:
         """Cancel a run, a workstream or a task; landed work stays. The reason is recorded."""
         from maingate.queries.names import find_entity  # noqa: PLC0415 - an import is paid for by its tool
 
@@ -96,7 +103,7 @@ class ActingTools:
             Field(description="About a branch: pause, drain, resume. About a workstream: the others."),
         ],
         about: Annotated[str, Field(description="The branch, or the workstream by its id or name.")],
-        reason: Annotated[str, Field(min_length=1)],
+        reason: Why,
     ) -> Json:
         """Order that the queue of a branch pauses, drains or goes on, or that a workstream changes its place.
 
