@@ -20,6 +20,8 @@ class Judge(Protocol):
 class RollbackEnd(StrEnum):
     """The end of a rollback."""
 
+    PENDING = "pending"
+    """It was only tried: the reverts can be made, and the gates have not run."""
     ROLLED_BACK = "rolled_back"
     """The patches are not on the target any more, and the ledger records it."""
     REFUSED = "refused"

@@ -15,8 +15,10 @@ from maingate.plan.model import Plan
 from maingate.queries.rollbacks.owed_commands import owed
 from maingate.queries.rollbacks.rollback import outcome_of
 from maingate.reasons import Reason
+from maingate.recovery.landed_workstreams import LandedRun
 from maingate.recovery.revert_commits import Reverted
 from maingate.recovery.rollback_manager import RollbackManager
+from maingate.recovery.rollback_trial import try_rollback
 from maingate.recovery.rollback_values import RollbackEnd, RollbackOutcome, RollbackRequest
 from maingate.repository_context import RepositoryContext
 from maingate.services import on_rollback_commands
@@ -101,6 +103,27 @@ class RollbackService:
         if interruption is not None:
             raise interruption
         return replace(outcome, notes=(*outcome.notes, *warnings))
+
+    def try_out(self, patch_ids: Sequence[str], *, label: str) -> RollbackOutcome:
+        """Return what a rollback would do as the target is now; no gate runs, and nothing is written.
+
+        Raises:
+            UsageError: One of the patches is not on the target, or they belong to several runs or elsewhere.
+            RepositoryError: The target cannot be landed on as it is, or a commit that is needed is gone.
+        """
+        run, context = self._run_of(patch_ids), self._context
+        LandingTarget(repository=context.repository, ref=run.target_ref).require_ready(is_trial=True)
+        with context.database.read() as conn:
+            landed = LandedRun.read(conn, run.id)
+        request = RollbackRequest(
+            id="trial",
+            run_id=run.id,
+            label=label,
+            patches=self._still_there(patch_ids),
+            reason="trial",
+            operator="trial",
+        )
+        return try_rollback(context.repository, landed, request, at=context.clock.now())
 
     def _run_of(self, patch_ids: Sequence[str]) -> RunRow:
         with self._context.database.read() as conn:

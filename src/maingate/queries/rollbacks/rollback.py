@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from maingate.db.dao import intents, patches, runs, tasks, workstreams
@@ -172,15 +173,26 @@ def _again(patch_ids: Sequence[str]) -> str:
 
 def _candidates(conn: Connection, what: str, run: str | None) -> Iterator[Found]:
     """Find what may be meant: by its id, by the commit that it landed with, by name in the newest run."""
+    choose = partial(_same, conn)
     if run is not None:
-        yield lookup.find(conn, what, kinds=_KINDS, run_id=run_named(conn, run))
+        yield lookup.find(conn, what, kinds=_KINDS, run_id=run_named(conn, run), choose=choose)
         return
     if (landed := lookup.of_commit(conn, what)) is not None:
         yield landed
         return
     if (undone := intents.rollback_named(conn, what)) is not None:
         raise UsageError(f"{short(what)} is itself a rollback; {_again(sorted(undone.commits))}")
-    yield from lookup.find_in_each(conn, what, kinds=_KINDS)
+    yield from lookup.find_in_each(conn, what, kinds=_KINDS, choose=choose)
+
+
+def _same(conn: Connection, found: Sequence[Found]) -> Found | None:
+    """Return the widest of entities of one name if a rollback of each takes the same patches back.
+
+    So it is with a run and its workstream of that name, where nothing else of the run is on the target.
+    """
+    on_target = {PatchState.COMMITTED, PatchState.ROLLED_BACK}
+    patches_of = [{row.id for row in _patches_of(conn, each) if row.state in on_target} for each in found]
+    return found[0] if all(each == patches_of[0] for each in patches_of) else None
 
 
 def _label(conn: Connection, found: Found, rows: Sequence[PatchRow]) -> str:

@@ -1,7 +1,7 @@
 """Lookup of entities by the text that people type: an id, the beginning of one, or a plan's name in a run."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,8 +61,21 @@ class Found:
     name: str
 
 
+Choice = Callable[[Sequence[Found]], Found | None]
+"""Returns the one that counts of several entities of a name, the widest first; None where they differ."""
+
+
+def no_choice(_found: Sequence[Found]) -> None:
+    """Return that entities of one name differ."""
+
+
 def find(
-    connection: Connection, text: str, *, kinds: Collection[str] | None = None, run_id: str | None = None
+    connection: Connection,
+    text: str,
+    *,
+    kinds: Collection[str] | None = None,
+    run_id: str | None = None,
+    choose: Choice = no_choice,
 ) -> Found:
     """Find the one entity that a text names.
 
@@ -74,6 +87,7 @@ def find(
         text: The text that was typed.
         kinds: Only entities of these machines; None for all.
         run_id: The run in which names are looked for; None for the newest.
+        choose: Chooses among several that have it.
 
     Raises:
         UnknownEntityError: No entity has that name.
@@ -83,9 +97,10 @@ def find(
     found = _by_id(connection, text, wanted) or _by_name(connection, text, wanted, run_id)
     if not found:
         raise UnknownEntityError(text, _unknown(connection, text, wanted, run_id))
-    if len(found) > 1:
+    chosen = found[0] if len(found) == 1 else choose(found)
+    if chosen is None:
         raise AmbiguousNameError(text, [_candidate(each) for each in found])
-    return found[0]
+    return chosen
 
 
 def find_in_newest(connection: Connection, text: str, *, kinds: Collection[str] | None = None) -> Found:
@@ -99,7 +114,11 @@ def find_in_newest(connection: Connection, text: str, *, kinds: Collection[str] 
 
 
 def find_in_each(
-    connection: Connection, text: str, *, kinds: Collection[str] | None = None
+    connection: Connection,
+    text: str,
+    *,
+    kinds: Collection[str] | None = None,
+    choose: Choice = no_choice,
 ) -> Iterator[Found]:
     """Find the entity of a name in each run, the newest first; an id is found once.
 
@@ -113,7 +132,7 @@ def find_in_each(
         if not _by_id(connection, text, wanted) and not _by_name(connection, text, wanted, run.id):
             continue
         is_anywhere = True
-        found = find(connection, text, kinds=kinds, run_id=run.id)
+        found = find(connection, text, kinds=kinds, run_id=run.id, choose=choose)
         yield found
         if "_" in text and found.id.lower().startswith(text.lower()):
             return
