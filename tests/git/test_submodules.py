@@ -3,7 +3,8 @@
 import pytest
 
 from maingate.git.repository import Repository
-from maingate.git.submodules import as_globs, submodule_paths, update_command
+from maingate.git.submodule_update import has_newest_only, is_update, update_command
+from maingate.git.submodules import as_globs, submodule_paths
 from support.factories import GitRepo
 
 CONFIG = """\
@@ -43,3 +44,6 @@ def test_how_deep_is_how_git_is_asked(depth: str, last: str) -> None:
     command = update_command(depth)
     assert (command[0], command[-1]) == ("git", last)
     assert "submodule.alternateLocation=superproject" in command
+    assert is_update(command)
+    assert not is_update(" ".join(command))
+    assert has_newest_only(command) == (depth == "shallow")

@@ -1,4 +1,4 @@
-"""The submodules of a tree: their places, and the command that checks them out."""
+"""The places of the submodules of a tree."""
 
 import os
 import re
@@ -10,12 +10,6 @@ from maingate.git.objects import ObjectStore
 _FILE: Final = b".gitmodules"
 _LINK: Final = 0o160000
 _GLOB: Final = re.compile(r"[*?\[]")
-_BORROW: Final = (
-    *("-c", "submodule.alternateLocation=superproject"),
-    *("-c", "submodule.alternateErrorStrategy=info"),
-)
-"""Options by which a submodule borrows the objects that the person's own clone of it has."""
-_UPDATE: Final = ("git", *_BORROW, "submodule", "--quiet", "update", "--init")
 
 
 def submodule_paths(store: ObjectStore, tree: str) -> tuple[str, ...]:
@@ -30,13 +24,3 @@ def submodule_paths(store: ObjectStore, tree: str) -> tuple[str, ...]:
 def as_globs(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return globs that match these paths and no others at their places."""
     return tuple(_GLOB.sub(lambda at: f"[{at[0]}]", path) for path in paths)
-
-
-def update_command(depth: str) -> tuple[str, ...]:
-    """Return the command that checks the submodules of a worktree out.
-
-    Args:
-        depth: ``shallow`` for those of the tree alone and only their newest commits, ``recursive`` for all of
-            theirs too, with their histories.
-    """
-    return (*_UPDATE, "--depth=1") if depth == "shallow" else (*_UPDATE, "--recursive")

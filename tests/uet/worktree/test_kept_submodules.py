@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from maingate.git.remote_view import read_remote_view
 from maingate.system.process_tree import adopt_orphans
-from maingate.uet.process.command import CommandResult
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.kept_submodules import embed_submodules
-from maingate.uet.worktree.worktree import Worktree
-from maingate.workers.local.job_execution import execute
 from support.factories import GitRepo
-from support.pools import artifacts_in, gate_job
+from support.submodule_world import SubmoduleWorld
 
-UPDATE = "git -c protocol.file.allow=always submodule --quiet update --init --recursive"
 LOOK = (
     "cat sub/lib.txt sub/deep/deep.txt && git status --porcelain && git submodule status --recursive"
     " && git -C sub log --format=%s -1 && git -C sub/deep status --porcelain"
@@ -32,42 +27,14 @@ def _reaper() -> Iterator[None]:
     adopt_orphans(on=False)
 
 
-class World:
-    """A repository with a submodule of a relative address, which has one itself."""
-
-    def __init__(self, repo: GitRepo, folder: Path) -> None:
-        self.repo, self._folder = repo, folder
-        self.deep = GitRepo.create(folder / "deep.git")
-        self.lib = GitRepo.create(folder / "lib.git")
-        self.deep.commit({"deep.txt": "deep\n"}, "deep")
-        self.add(self.lib, "../deep.git", "deep", {"lib.txt": "lib\n"})
-        self.add(repo, "../lib.git", "sub", {"f": "f\n"})
-        view = repo.git("hash-object", "-w", "--stdin", stdin=read_remote_view(repo.path / ".git").to_bytes())
-        self.worktree = Worktree(folder / "slot", repo.path / ".git", remotes=view)
-
-    def add(self, repo: GitRepo, url: str, path: str, files: dict[str, str | bytes | None]) -> None:
-        """Add a submodule and commit it."""
-        inner = {"../deep.git": self.deep, "../lib.git": self.lib}[url]
-        repo.write({".gitmodules": f'[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n', **files})
-        repo.git("add", ".")
-        repo.git("update-index", "--add", "--cacheinfo", f"160000,{inner.head()},{path}")
-        repo.git("commit", "-q", "-m", f"with {path}")
-
-    def run(self, script: str, **options: object) -> CommandResult:
-        """Run a job that finds the submodule kept."""
-        plan: dict[str, object] = {"prepare": (UPDATE,), "keep": ("sub",), **options}
-        job = gate_job(self.repo.head(), script, **plan)
-        return execute(job, worktree=self.worktree, artifacts=artifacts_in(self._folder))
-
-
 @pytest.fixture
-def world(repo: GitRepo, tmp_path: Path) -> World:
+def world(repo: GitRepo, tmp_path: Path) -> SubmoduleWorld:
     """Give the world."""
-    return World(repo, tmp_path)
+    return SubmoduleWorld(repo, tmp_path)
 
 
 @pytest.mark.parametrize("is_shared", [False, True])
-def test_a_kept_submodule_works_in_every_job(world: World, is_shared: bool) -> None:
+def test_a_kept_submodule_works_in_every_job(world: SubmoduleWorld, is_shared: bool) -> None:
     """Also after a gate that harmed it; nothing is changed, and it is not fetched again."""
     for number in range(3):
         outcome = world.run(LOOK, keep_shared=is_shared)
@@ -82,7 +49,7 @@ def test_a_kept_submodule_works_in_every_job(world: World, is_shared: bool) -> N
             assert world.run("rm -rf sub/.git/HEAD sub/deep/.git; echo evil > sub/lib.txt").passed
 
 
-def test_another_commit_of_a_submodule_is_prepared_anew(world: World) -> None:
+def test_another_commit_of_a_submodule_is_prepared_anew(world: SubmoduleWorld) -> None:
     """What is kept belongs to the commit that the tree has."""
     assert world.run(LOOK).passed
     world.lib.commit({"lib.txt": "newer\n"}, "newer")

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from maingate.commits import Tip
 from maingate.git.filter_drivers import NONE, FilterDrivers
 from maingate.git.repository import Repository
-from maingate.git.submodules import as_globs, submodule_paths, update_command
+from maingate.git.submodule_update import update_command
+from maingate.git.submodules import as_globs, submodule_paths
 from maingate.orchestrator.core.effect_inputs import TaskInput
 from maingate.plan.choices import SubmoduleDepth
 from maingate.plan.definitions import GateDefinition, ToolDefinition

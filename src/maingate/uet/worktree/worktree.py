@@ -20,8 +20,11 @@ from typing import Final
 
 from maingate.errors import GitError, WorktreeError
 from maingate.git.filter_drivers import NONE, FilterDrivers
+from maingate.git.submodule_update import has_newest_only
 from maingate.system.removal import are_folders, remove
 from maingate.uet.capture import Capture, Captured
+from maingate.uet.process.command import CommandLine
+from maingate.uet.worktree.borrowed_submodules import borrow_submodules
 from maingate.uet.worktree.keep_rules import KeepRules
 from maingate.uet.worktree.kept_copy import CopyBrokenError
 from maingate.uet.worktree.scratch_folder import Scratch
@@ -117,6 +120,20 @@ class Worktree:
             self._tree.preparation.keep(wanted)
         except _OFF as error:
             raise WorktreeError(f"what was prepared in {self.tree} cannot be kept: {error}") from error
+
+    def borrow_submodules(self, command: CommandLine) -> bool:
+        """Make the repositories of submodules that a command of ``update_command`` could not clone.
+
+        Returns:
+            Whether the person's clones have any of them: then that command gets further.
+
+        Raises:
+            WorktreeError: They cannot be read or made.
+        """
+        try:
+            return borrow_submodules(self.tree, newest_only=has_newest_only(command))
+        except _OFF as error:
+            raise WorktreeError(f"submodules of {self.tree} cannot be made: {error}") from error
 
     def note_unkept(self) -> None:
         """Record that the last move has removed what ``prepare`` made and nothing keeps."""

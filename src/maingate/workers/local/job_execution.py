@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from maingate.errors import FilterError, WorktreeError
+from maingate.git.submodule_update import is_update
 from maingate.uet.capture import STDOUT, Capture, Captured
 from maingate.uet.output_capture import OutputCopy
 from maingate.uet.process.command import CommandLine, CommandResult, CommandSpec
@@ -121,6 +122,8 @@ class _JobExecution:
             return None
         for command in job.prepare:
             result = self._run(_preparing(job, command))
+            while _has_refused(result) and is_update(command) and worktree.borrow_submodules(command):
+                result = self._run(_preparing(job, command))
             if not result.passed:
                 if job.keep_shared:
                     _discard(worktree)
@@ -219,6 +222,11 @@ def _preparing(job: Job, command: CommandLine) -> CommandSpec:
         env={},
         secret_env={},
     )
+
+
+def _has_refused(result: CommandResult) -> bool:
+    """Return whether a command ended by itself, and did not do its work."""
+    return not (result.passed or result.cancelled or result.timed_out or result.fault)
 
 
 def _unprepared(outcome: CommandResult, command: CommandLine) -> CommandResult:
