@@ -226,6 +226,11 @@ class Plan(PlanPart):
         "`prepare_inputs` change.",
     )
     prepare_inputs: Globs = Field(default=(), description="Globs of the files that `prepare` depends on.")
+    prepare_timeout: Duration | None = Field(
+        default=None,
+        description="Wall time of each command of `prepare`, and of checking submodules out. "
+        "Default: the setting `prepare_timeout`.",
+    )
     keep: Keep = Field(
         default=KeepPlan(), description="Untracked paths at which every job finds what `prepare` left there."
     )

@@ -261,6 +261,11 @@ class Settings(BaseModel):
         description="Wall time of a task's command or tool, or an `on_rollback` command, that names none. "
         "Defaults to `30m`.",
     )
+    prepare_timeout: Duration = Field(
+        default=timedelta(minutes=30),
+        description="Wall time of each command of `prepare`, and of checking submodules out, where the plan "
+        "names none. Defaults to `30m`.",
+    )
     retry_delay: Duration = Field(
         default=timedelta(seconds=1),
         description="Longest wait before a task's first retry; it doubles with each further one. "

@@ -29,7 +29,7 @@ class Job:
         prepare: Commands to run before the job. Where something is kept, once per worktree, and again when
             ``prepare_digest`` is another; only what ``keep`` names outlasts them then.
         prepare_digest: Digest of the content of the plan's ``prepare_inputs`` at the commit.
-        prepare_timeout: Seconds for each of these commands.
+        prepare_timeout: Seconds of wall time that each of these commands may take.
         capture: The patch to take from the tree that a tool leaves; None for another command.
     """
 

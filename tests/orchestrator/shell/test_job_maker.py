@@ -280,6 +280,30 @@ def test_a_task_may_shorten_its_tools_time(repository: Repository) -> None:
     assert times == {"a": 600.0, "b": 60.0, "c": 420.0}
 
 
+@pytest.mark.parametrize(
+    ("plan", "settings", "seconds"),
+    [
+        ({}, {}, 1800.0),
+        ({}, {"prepare_timeout": "7m"}, 420.0),
+        ({"prepare_timeout": "10s"}, {"prepare_timeout": "7m"}, 10.0),
+    ],
+)
+def test_a_plan_says_how_long_a_worktree_may_take_to_prepare(
+    repository: Repository, plan: dict[str, Any], settings: dict[str, Any], seconds: float
+) -> None:
+    """Its own time counts before that of the settings; no verdict depends on it."""
+    base = {**PLAN, "gates": {"unit": {"run": "true"}}, "prepare": ["true"]}
+    made = Plan.model_validate({**base, **plan})
+    jobs = JobMaker(made, Settings.model_validate(settings), repository, ENVIRONMENT, environ={}, versions={})
+    commit = repository.resolve_commit("HEAD")
+    tip = Tip(commit=commit, tree=repository.tree_of(commit))
+    job = jobs.make("unit", tip, "g.1", 1, "g.log", urgent=False)
+    assert (job.prepare_timeout, job.command.timeout) == (seconds, 1800.0)
+    without = Plan.model_validate(base)
+    others = JobMaker(without, Settings(), repository, ENVIRONMENT, environ={}, versions={})
+    assert jobs.keys.key("unit", commit, tip.tree) == others.keys.key("unit", commit, tip.tree)
+
+
 def test_a_tool_is_not_started_with_a_variable_that_has_become_the_secret_of_a_webhook(
     repository: Repository,
 ) -> None:

@@ -65,6 +65,16 @@ def test_without_keep_every_job_is_prepared(slot: Worktree, tmp_path: Path, comm
     assert ran.read_text() == "x\n" * 3
 
 
+def test_a_prepare_that_takes_too_long_names_its_limit(slot: Worktree, tmp_path: Path, commit: str) -> None:
+    """It is ended, and the message says by which setting it gets more time."""
+    outcome = Jobs(slot, tmp_path, commit, prepare=("exec sleep 60",), prepare_timeout=0.2).run("true")
+    assert outcome.fault == "prepare_failed"
+    assert outcome.message == (
+        "preparing the worktree with `exec sleep 60` failed: prepare did not end within 0.2 s and was ended; "
+        "`prepare_timeout` in the plan or the settings gives it longer"
+    )
+
+
 def test_with_keep_a_worktree_is_prepared_once(slot: Worktree, tmp_path: Path, commit: str) -> None:
     """What is kept is there for every job as it was left; all else that `prepare` did is there for none."""
     ran = tmp_path / "ran"

@@ -203,6 +203,7 @@ class JobMaker:
             keep_shared=self._plan.keep.shared,
             prepare=prepare,
             prepare_digest=self.keys.prepare_digest(tip.tree),
+            prepare_timeout=(self._plan.prepare_timeout or self._settings.prepare_timeout).total_seconds(),
             capture=capture,
             requires=requires,
         )

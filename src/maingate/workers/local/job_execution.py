@@ -233,7 +233,8 @@ def _unprepared(outcome: CommandResult, command: CommandLine) -> CommandResult:
     shown = command if isinstance(command, str) else " ".join(command)
     said = [line for line in outcome.excerpt.splitlines() if line.strip()][-_LAST_LINES:]
     printed = f"; it printed last: {' | '.join(said)}" if said else ""
-    message = f"preparing the worktree with `{shown}` failed: {outcome.message}{printed}"
+    hint = "; `prepare_timeout` in the plan or the settings gives it longer" if outcome.timed_out else ""
+    message = f"preparing the worktree with `{shown}` failed: {outcome.message}{hint}{printed}"
     return replace(outcome, fault="prepare_failed", message=message)
 
 
