@@ -105,6 +105,15 @@ def test_the_target_is_what_is_checked_out(repo: GitRepo, opened: Repository) ->
     assert opened.resolve_target("refs/heads/main") == expected
 
 
+def test_the_name_of_a_branch_may_be_shortened_as_for_git(repo: GitRepo, opened: Repository) -> None:
+    """`heads/main` is `main`, unless there is a branch whose own name begins so."""
+    expected = Target(ref="refs/heads/main", commit=repo.head())
+    assert opened.resolve_target("heads/main") == expected
+    repo.git("branch", "heads/main")
+    assert opened.resolve_target("heads/main").ref == "refs/heads/heads/main"
+    assert opened.resolve_target("refs/heads/main") == expected
+
+
 def test_a_symbolic_branch_means_the_one_that_moves(repo: GitRepo, opened: Repository) -> None:
     """A branch that is an alias of another is resolved, so that its lane is that of the real one."""
     repo.git("symbolic-ref", "refs/heads/trunk", "refs/heads/main")
@@ -139,6 +148,9 @@ def test_what_is_not_a_branch_is_no_target(repo: GitRepo, opened: Repository) ->
     for name, advice in {
         "v1": "is a tag",
         "origin/dev": "git branch dev origin/dev",
+        "remotes/origin/dev": "git branch dev origin/dev",
+        "tags/v1": "is a tag",
+        "heads/mian": "no branch mian with a commit; did you mean main",
         repo.head(): "looks like a commit",
         "refs/tags/v1": "not a branch",
         "mian": "did you mean main",

@@ -22,8 +22,11 @@ def base(repo: GitRepo) -> GitRepo:
     [
         ("release..feature", "release"),
         ("refs/heads/release..feature", "release"),
+        ("heads/release..feature", "release"),
+        ("refs/tags/release..feature", "main"),
         ("HEAD~0..feature", "main"),
         ("main~0..main", None),
+        ("main~0..heads/main", None),
         ("a.mbox", "main"),
         ("", "main"),
     ],

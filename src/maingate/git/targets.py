@@ -34,15 +34,15 @@ def resolve_target(repository: RefStore, name: str | None, *, opened_at: Path) -
     Raises:
         RepositoryError: There is no such branch, it has no commit, or it is not a branch.
     """
-    ref = _checked_out(opened_at) if name is None else _full_name(name)
-    if not ref.startswith(BRANCHES):
+    refs = (_checked_out(opened_at),) if name is None else full_names(name)
+    if not refs[0].startswith(BRANCHES):
         raise RepositoryError(
             f"the target {name} is not a branch: patches land on branches (refs/heads/…) only"
         )
-    commit = repository.ref_value(ref)
-    if commit is None:
-        raise RepositoryError(_why_none(repository, short_name(ref)))
-    return Target(ref=repository.final_name(ref), commit=commit)
+    for ref in refs:
+        if (commit := repository.ref_value(ref)) is not None:
+            return Target(ref=repository.final_name(ref), commit=commit)
+    raise RepositoryError(_why_none(repository, short_name(refs[-1])))
 
 
 def short_name(ref: str) -> str:
@@ -50,8 +50,15 @@ def short_name(ref: str) -> str:
     return ref.removeprefix(BRANCHES)
 
 
-def _full_name(name: str) -> str:
-    return name if name.startswith("refs/") else BRANCHES + name
+def full_names(name: str) -> tuple[str, ...]:
+    """Return the full names that the name of a branch may stand for, in the order in which they count.
+
+    As for git, ``main``, ``heads/main`` and ``refs/heads/main`` are one branch, unless there is one whose own
+    name is ``heads/main``.
+    """
+    if name.startswith("refs/"):
+        return (name,)
+    return (BRANCHES + name, "refs/" + name) if name.startswith("heads/") else (BRANCHES + name,)
 
 
 def read_head(git_dir: Path) -> str | None:
@@ -89,9 +96,10 @@ def _why_none(repository: RefStore, name: str) -> str:
     where = repository.git_dir
     if not repository.refs_under("refs/"):
         return f"{where} has no commits yet: make a first commit on {name}"
-    if repository.ref_value(f"refs/tags/{name}") is not None:
+    if repository.ref_value(f"refs/tags/{name.removeprefix('tags/')}") is not None:
         return f"the target {name} is a tag, which never moves: name a branch"
-    if repository.ref_value(f"refs/remotes/{name}") is not None:
+    if repository.ref_value(f"refs/remotes/{name.removeprefix('remotes/')}") is not None:
+        name = name.removeprefix("remotes/")
         local = name.partition("/")[2]
         return (
             f"the target {name} is a remote-tracking branch, which only `git fetch` may move: "

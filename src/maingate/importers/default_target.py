@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maingate.errors import UsageError
+from maingate.git.targets import BRANCHES, full_names, short_name
 from maingate.importers.git_call import ask_git
 
 
@@ -18,21 +19,27 @@ def default_target(repo: Path, source: str = "") -> tuple[str | None, str]:
         source: The source of a series.
     """
     first = source.partition("..")[0] if ".." in source and not Path(source).exists() else ""
-    if first and _is_branch(first, repo):
-        return first.removeprefix("refs/heads/"), ""
+    if first and (begun := _branch_of(first, repo)) is not None:
+        return begun, ""
     main, here = (
         next(_checked_out(repo, "--git-common-dir"), None),
         next(_checked_out(repo, "--git-dir"), None),
     )
-    last = source.rpartition("..")[2].removeprefix("refs/heads/") if first else ""
+    last = _branch_of(source.rpartition("..")[2], repo) if first else None
     if main is None or main == last:
         return None, ""
     return main, f"target: {main}, the branch of the main work tree; here {here} is" if here != main else ""
 
 
-def _is_branch(name: str, repo: Path) -> bool:
-    ref = name if name.startswith("refs/heads/") else f"refs/heads/{name}"
-    return bool(_asked(repo, "for-each-ref", "--format=%(refname)", ref).strip() == ref)
+def _branch_of(name: str, repo: Path) -> str | None:
+    """Return the short name of the branch that a name stands for; None when there is none."""
+    there = (
+        ref
+        for ref in full_names(name)
+        if _asked(repo, "for-each-ref", "--format=%(refname)", ref).strip() == ref
+    )
+    ref = next(there, "")
+    return short_name(ref) if ref.startswith(BRANCHES) else None
 
 
 def _checked_out(repo: Path, folder: str) -> Iterator[str]:
@@ -41,8 +48,8 @@ def _checked_out(repo: Path, folder: str) -> Iterator[str]:
     if not git_dir:
         return
     ref = _asked(repo, f"--git-dir={git_dir}", "symbolic-ref", "--quiet", "HEAD").strip()
-    if ref.startswith("refs/heads/") and _is_branch(ref, repo):
-        yield ref.removeprefix("refs/heads/")
+    if ref and (branch := _branch_of(ref, repo)) is not None:
+        yield branch
 
 
 def _asked(repo: Path, *arguments: str) -> str:

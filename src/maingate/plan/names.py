@@ -89,4 +89,4 @@ Name = Annotated[
 """A name of the plan: a letter or digit, then letters, digits, ``.``, ``_`` and ``-``."""
 
 BranchName = Annotated[str, _unless_judged(_check_branch)]
-"""The name of a branch, short or in full (``refs/heads/…``)."""
+"""The name of a branch, short or in full (``heads/…``, ``refs/heads/…``)."""

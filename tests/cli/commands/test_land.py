@@ -66,6 +66,18 @@ def test_the_branch_that_is_checked_out_lands_and_lands_once(base: GitRepo, land
     assert land("--on-applied", "refuse").returncode == 1
 
 
+def test_a_branch_may_be_named_as_git_has_it(base: GitRepo, land: Land) -> None:
+    """`heads/NAME` is NAME wherever a branch is named; another shortening is refused with that name."""
+    base.commit({"new.txt": "new\n"}, "add new")
+    base.git("tag", "v1")
+    assert "no branch" in land("heads/agent", "--into", "heads/mian").stderr
+    assert "v1 is a tag" in land("heads/agent", "--into", "tags/v1").stderr
+    told = landed(land("heads/agent", "--into", "heads/main", "--json"))
+    assert told["target"]["ref"] == "refs/heads/main"
+    assert told["items"][0]["branch"] == "refs/heads/agent"
+    assert [task["name"] for task in told["tasks"]] == ["agent/0001-add-new"]
+
+
 def test_a_refusal_has_the_reason_the_last_lines_of_the_gate_and_the_next_step(
     base: GitRepo, land: Land
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from maingate.errors import RepositoryError, UsageError
 from maingate.git.command import run_git
 from maingate.git.repository import Repository, Target
-from maingate.git.targets import BRANCHES, read_head, short_name
+from maingate.git.targets import BRANCHES, full_names, read_head, short_name
 from maingate.importers.finished_work.work_keys import key_of_file, key_of_range, printable
 from maingate.landing.checkouts.working_trees import Checkout, checkouts_of
 from maingate.settings.problems import did_you_mean
@@ -135,7 +135,7 @@ class SourceFinder:
             raise UsageError(self._why_nothing(argument, target))
 
     def _ref_of(self, name: str) -> str | None:
-        return next((ref for ref in (name, BRANCHES + name) if ref in self._branches), None)
+        return next((ref for ref in full_names(name) if ref in self._branches), None)
 
     def _matching(self, glob: str, target: Target) -> Iterator[Source]:
         names = [short_name(ref) for ref in self._branches]
