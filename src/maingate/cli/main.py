@@ -24,7 +24,9 @@ def main() -> None:
 
 def _main() -> None:
     from maingate.cli.standard_streams import prepare
+    from maingate.cli.utf8_mode import require_utf8_mode
 
+    require_utf8_mode()
     prepare()
     if sys.argv[1:] in (["--version"], ["-V"]):
         from importlib.metadata import version
