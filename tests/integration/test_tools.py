@@ -451,6 +451,7 @@ def test_three_dozen_tasks_with_everything_going_wrong(base: GitRepo, tmp_path: 
         with maingate.database.read() as conn:
             ended = tasks.of_run(conn, run_id)
             attempts = tool_runs.of_run(conn, run_id)
+            put_off = tool_runs.put_off_by_task(conn, run_id)
             opened = events.query(conn, type="circuit_breaker_state_transition", limit=1000)
             standing = {row.tool: str(row.state) for row in breakers.all_of(conn)}
         assert record_check.verify(maingate.database, log=maingate.paths.transitions).is_intact
@@ -464,6 +465,7 @@ def test_three_dozen_tasks_with_everything_going_wrong(base: GitRepo, tmp_path: 
     }
     outcomes = Counter(attempt.outcome for attempt in attempts)
     assert all(outcomes[kind] for kind in ("patch", "failed", "timed_out", "rate_limited"))
+    assert sum(put_off.values()) == outcomes["rate_limited"]
     trips = [event.entity_id for event in opened if event.to_state == "OPEN"]
     assert len(trips) >= 2
     assert standing["broken"] == "CLOSED"

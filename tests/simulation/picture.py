@@ -51,5 +51,6 @@ def _intent_of(ws: WorkstreamNode) -> str | None:
 
 
 def _of_task(task: TaskNode) -> Any:
-    going_on = None if task.has_ended else (task.unmet, task.attempt, task.retries, task.losses)
+    counts = (task.unmet, task.attempt, task.retries, task.losses, task.put_offs)
+    going_on = None if task.has_ended else counts
     return task.label, task.state, task.patch and task.patch.state, going_on

@@ -51,6 +51,7 @@ def load(
     row = runs.get(conn, run_id)
     plan = Plan.from_json(row.plan)
     newest = patches.present(patches.of_run(conn, run_id))
+    put_off = tool_runs.put_off_by_task(conn, run_id)
     head = head_of(repository, row.target_ref)
     rows_of: dict[str, list[TaskRow]] = {}
     for task in tasks.of_run(conn, run_id):
@@ -64,6 +65,8 @@ def load(
         node = nodes[ws.name] = _workstream(plan, row, ws)
         mine = rows_of.get(ws.id, [])
         node.seat([_task(plan, node, task, newest.get(task.id), now) for task in mine])
+        for seated in node.tasks:
+            seated.put_offs = put_off.get(seated.id, 0)
         if row.repository != str(repository.git_dir):
             for each in node.by_name.values():
                 each.file = _moved(each.file, row.repository, repository)

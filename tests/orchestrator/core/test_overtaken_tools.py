@@ -191,6 +191,14 @@ def test_a_tool_that_is_always_overtaken_comes_to_an_end() -> None:
     assert task.reason.code is ReasonCode.CONFLICT
 
 
+def test_an_attempt_that_a_provider_puts_off_is_none_of_the_ten() -> None:
+    """It was no attempt that others have overtaken, so as many of these are left as before."""
+    plays = {"a/t": [*["limited"] * 6, "good", *["limited"] * 6]}
+    world = Busy(plan=plan_of({"a": {"t": a_task(max_retries=2)}}), bad={}, seed=1, plays=plays)
+    task = by_label(world.run(), "a/t")
+    assert (task.state, world.attempts["a/t"], task.retries) == (TaskState.FAILED, 12 + 1 + 10 + 2, 2)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_only_the_patch_in_conflict_is_made_again(seed: int) -> None:
     """Others of its workstream, before and behind it, are applied to the new base as they are."""

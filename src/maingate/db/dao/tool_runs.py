@@ -38,3 +38,9 @@ def spent_by_task(connection: Connection, run_id: str) -> Mapping[str, int]:
     """Return the cost of each task of a run, in micro-dollars."""
     sql = "SELECT task_id, sum(cost_micros) FROM tool_runs WHERE run_id = ? GROUP BY task_id"
     return {task: int(spent) for task, spent in rows_of(connection, sql, (run_id,)) if spent}
+
+
+def put_off_by_task(connection: Connection, run_id: str) -> Mapping[str, int]:
+    """Return the number of attempts that a provider put off, of each task of a run that has any."""
+    sql = "SELECT task_id, count(*) FROM tool_runs WHERE run_id = ? AND outcome = ? GROUP BY task_id"
+    return {task: int(number) for task, number in rows_of(connection, sql, (run_id, "rate_limited"))}

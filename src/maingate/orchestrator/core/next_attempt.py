@@ -91,6 +91,7 @@ class TaskAttempts:
 
     def put_off(self, task: TaskNode, reason: Reason, seconds: float) -> None:
         """Retry a task when its tool's provider allows it; that is no failure of the task."""
+        task.put_offs += 1
         step = task_steps.retry(
             task.head, reason, trigger="execution_failed", after=timedelta(seconds=seconds)
         )

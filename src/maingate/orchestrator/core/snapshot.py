@@ -60,6 +60,7 @@ class TaskNode:
         attempt: The number of the present attempt; an answer to an older one is ignored.
         retries: The number of attempts that failed and were followed by another.
         losses: The number of attempts that were lost with their worker.
+        put_offs: The number of attempts that the provider of its tool has put off.
         file: The file of its ready patch.
         request: The text that its tool is asked to act on.
         reviewers: The number of approvals that its patch needs by the plan.
@@ -83,6 +84,7 @@ class TaskNode:
     attempt: int = 0
     retries: int = 0
     losses: int = 0
+    put_offs: int = 0
     file: str | None = None
     request: str = ""
     reviewers: int = 0
@@ -113,8 +115,8 @@ class TaskNode:
 
     @property
     def free_attempts(self) -> int:
-        """The number of its past attempts that used up no retry and were not lost with a worker."""
-        return self.attempt - 1 - self.retries - self.losses
+        """The number of its past attempts that used up no retry, and were neither lost nor put off."""
+        return self.attempt - 1 - self.retries - self.losses - self.put_offs
 
     @property
     def is_done_already(self) -> bool:
