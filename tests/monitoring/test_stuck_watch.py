@@ -102,6 +102,17 @@ def test_what_was_under_way_already_gets_its_full_time() -> None:
     assert names(watch.due(minutes(61))) == [stream.id]
 
 
+def test_what_an_order_held_is_stuck_only_as_long_after_it() -> None:
+    """Being held counts as progress up to the moment that it was."""
+    stream = make_workstream(make_run(), state=WorkstreamState.EXECUTING)
+    watch = a_watch()
+    watch.found([stream.head], NOW)
+    assert names(watch.due(minutes(61))) == [stream.id]
+    watch.excuse([stream.id, "ws_unknown"], minutes(61))
+    assert watch.due(minutes(121)) == []
+    assert names(watch.due(minutes(122))) == [stream.id]
+
+
 def test_rows_alone_tell_what_is_stuck() -> None:
     """For reading: a workstream whose patch moved lately is not stuck, whatever its own row says."""
     run = make_run()

@@ -10,9 +10,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from maingate.db.dao.entity import EntityRow
+from maingate.db.dao.runs import RunRow
 from maingate.db.dao.workers import WorkerRow
 from maingate.db.ledger.new_event import EventSubject, new_event
+from maingate.db.sql.connection import Connection
 from maingate.events import Event, EventType, Severity, iso_millis
+from maingate.landing.queue_holds import held_by_orders
+from maingate.state.queue_control import OrderInForce
 from maingate.state.steps.step import Context, Head, Step
 from maingate.state.task import TaskState
 from maingate.state.workstream import WorkstreamState
@@ -112,6 +116,12 @@ class StuckWatch:
         for step in {step.head_id: step for step in steps}.values():
             self._moved(step.machine, step.head_id, step.to, self.context_of(step.head_id), at)
 
+    def excuse(self, entity_ids: Iterable[str], at: datetime) -> None:
+        """Record that entities were held by an order up to a moment, as if they had made progress then."""
+        for entity_id in entity_ids:
+            if (quiet := self._quiet.get(entity_id)) is not None:
+                quiet.since, quiet.is_reported = at, False
+
     def due(self, now: datetime, silences: Mapping[str, timedelta] | None = None) -> Sequence[Stuck]:
         """Return newly stuck entities.
 
@@ -165,6 +175,15 @@ def overdue(rows: Iterable[EntityRow], patience: StuckLimits, *, now: datetime) 
     for row in ranked:
         watch.found([row.head], row.changed_at)
     return {stuck.entity_id: stuck for stuck in watch.due(now)}
+
+
+def held(conn: Connection, run: RunRow, found: Iterable[Stuck], now: datetime) -> Mapping[str, OrderInForce]:
+    """Return the orders about the queue for which workstreams of a run make no progress, by the workstreams.
+
+    Such a workstream is not stuck: it waits for a person, or for the end of a freeze.
+    """
+    streams = [stuck.entity_id for stuck in found if stuck.machine == "workstream"]
+    return held_by_orders(conn, run, streams, now)
 
 
 def silent(worker: WorkerRow, patience: StuckLimits, *, now: datetime) -> Stuck | None:

@@ -7,8 +7,8 @@ everything that runs is stopped and the records stay as they are: they are true,
 
 import asyncio
 import signal
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -16,7 +16,7 @@ from maingate.db.dao import runs
 from maingate.errors import OutsideFaultError
 from maingate.ids import RunId
 from maingate.landing.lease import key_of
-from maingate.monitoring.stuck_watch import stuck_event
+from maingate.monitoring.stuck_watch import Stuck, held, stuck_event
 from maingate.orchestrator import (
     commit_check,
     decision_writer,
@@ -280,11 +280,20 @@ class RunOrchestrator:
     async def _report_stuck(self) -> None:
         """Report once what has made no progress for too long."""
         now = self._deps.clock.now()
-        reports = [stuck_event(stuck, now) for stuck in self._watch.due(now)]
+        if found := self._watch.due(now):
+            excused = await self._in_thread(partial(self._held_by_orders, found, now))
+            self._watch.excuse(excused, now)
+            found = [stuck for stuck in found if stuck.entity_id not in excused]
+        reports = [stuck_event(stuck, now) for stuck in found]
         if reports:
             self._recorder.post(writes=[partial(decision_writer.write_events, reports)])
         for report in reports:
             self._listener.notice(f"{self._view.name_of(report.entity_id or '')} is stuck: no progress")
+
+    def _held_by_orders(self, found: Sequence[Stuck], now: datetime) -> Collection[str]:
+        """Return the workstreams that an order about the queue holds; blocks."""
+        with self._deps.database.read() as conn:
+            return held(conn, runs.get(conn, self._run.id), found, now).keys()
 
     async def _publish_queue(self) -> None:
         """Publish what is on board, as the process that holds the target."""

@@ -12,22 +12,39 @@ import pytest
 
 from maingate.clock import ManualClock
 from maingate.db import migrations
-from maingate.db.dao import breakers, gates, patches, runs, tasks, workers, workstreams
+from maingate.db.dao import (
+    breakers,
+    gates,
+    holds,
+    patches,
+    queue_controls,
+    runs,
+    tasks,
+    workers,
+    workstreams,
+)
 from maingate.db.dao.history import stops
 from maingate.db.dao.runs import RunRow
 from maingate.db.ledger import follower_positions
 from maingate.db.rollups import store
 from maingate.errors import DatabaseError, MaingateError
-from maingate.ids import LeaseHolder, new_id
+from maingate.ids import LeaseHolder, RunId, new_id
 from maingate.landing.lease import LEASE_TIME, hold, key_of, run_key
 from maingate.monitoring.alert_follower import figures_of
 from maingate.monitoring.checks import disk, lease, pool, record, repository, stuck
 from maingate.monitoring.finding import CheckFinding, HealthState, Trouble
 from maingate.monitoring.health import HealthChecks
 from maingate.monitoring.repository_checks import checks_of
+from maingate.queries.inbox.open_matters import inbox
+from maingate.queries.inbox.values import InboxCode
+from maingate.queries.runs.report import report
+from maingate.queries.runs.standing import run_standing
+from maingate.queries.waits.explain import why
 from maingate.reasons import Reason, ReasonCode
 from maingate.repository_context import RepositoryContext
 from maingate.settings import Settings
+from maingate.state.holds import EndedBy, Hold, HoldCode
+from maingate.state.queue_control import QueueControl, QueueOrder
 from maingate.system.disk import Room
 from maingate.system.process_table import started
 from support.database_factories import bring_to, make_gate, make_patch, make_run, make_task, make_workstream
@@ -417,6 +434,44 @@ def test_entities_without_progress_are_degraded_while_their_run_is_at_work(
     assert f"override force-fail {task} " in trouble.command
     clock.advance(context.settings.stuck_workstream)
     assert {each["id"] for each in stuck.check_stuck(context).detail["stuck"]} == {stream, task}
+
+
+def test_a_workstream_that_an_order_about_the_queue_holds_is_not_stuck(
+    context: RepositoryContext, clock: ManualClock
+) -> None:
+    """Nothing says so, and its wait names the order and its end; without the order it is stuck again."""
+    run = a_run(context)
+    held(context, run)
+    until, key = clock.now() + timedelta(days=1), key_of(context.identity.id, run.target_ref)
+    freeze = QueueControl(
+        key=key, kind=QueueOrder.FREEZE, operator="ada", reason="release", since=clock.now(), until=until
+    )
+    with context.database.write() as conn:
+        [stream] = workstreams.insert_many(conn, [make_workstream(run)], at=clock.now())
+        [task] = tasks.insert_many(conn, [make_task(stream)], at=clock.now())
+        [patch] = patches.insert_many(conn, [make_patch(task)], at=clock.now())
+        for row, state in ((stream, "executing"), (task, "validating"), (patch, "queued")):
+            bring_to(conn, row.head, state, at=clock.now())
+        kept = Hold(code=HoldCode.WORKSTREAM, about={}, since=clock.now(), ends_by=EndedBy.RUN)
+        holds.publish(conn, run.id, {patch.id: kept})
+        queue_controls.put(conn, freeze)
+    clock.advance(context.settings.stuck_workstream + timedelta(minutes=1))
+
+    def found() -> set[str]:
+        shown = [
+            *report(context, RunId(run.id))["workstreams"],
+            *run_standing(context, RunId(run.id))["workstreams"],
+        ]
+        assert all(("frozen by ada" in each["waiting"]["for"]) is (each["stuck"] is None) for each in shown)
+        told = {each["id"] for each in stuck.check_stuck(context).detail["stuck"]}
+        told |= {item.about.id for item in inbox(context) if item.code is InboxCode.STUCK}
+        return told | {each["id"] for each in shown if each["stuck"] is not None}
+
+    assert found() == set()
+    assert why(context, stream.id).until.startswith(f"{until:%Y-%m-%d %H:%M:%S} UTC, or")
+    with context.database.write() as conn:
+        queue_controls.remove(conn, key, QueueOrder.FREEZE)
+    assert found() == {stream.id}
 
 
 def test_a_workstream_whose_patch_moved_makes_progress(

@@ -1,6 +1,6 @@
 """The check for entities without progress."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,13 @@ from maingate.db.dao import patches, runs, tasks, workstreams
 from maingate.db.dao.overviews import open_work
 from maingate.db.sql.connection import Connection
 from maingate.monitoring.finding import SHOWN, CheckFinding, Trouble, command_in
-from maingate.monitoring.stuck_watch import Stuck, StuckLimits, overdue
+from maingate.monitoring.stuck_watch import Stuck, StuckLimits, held, overdue
 from maingate.repository_context import RepositoryContext
 from maingate.wording import short
 
 if TYPE_CHECKING:
     from maingate.db.dao.entity import EntityRow
+    from maingate.db.dao.runs import RunRow
 
 
 def check_stuck(context: RepositoryContext) -> CheckFinding:
@@ -30,7 +31,10 @@ def check_stuck(context: RepositoryContext) -> CheckFinding:
 
 
 def stuck_in(context: RepositoryContext, conn: Connection) -> Sequence[Stuck]:
-    """Return the tasks and workstreams of runs at work that are stuck, the longest first."""
+    """Return the tasks and workstreams of runs at work that are stuck, the longest first.
+
+    A workstream that an order about the queue holds is not.
+    """
     now, patience = context.clock.now(), StuckLimits.of(context.settings)
     late_tasks = open_work.running_tasks(conn, since_before=now - patience.task)
     late = open_work.executing_workstreams(conn, since_before=now - patience.workstream)
@@ -41,13 +45,20 @@ def stuck_in(context: RepositoryContext, conn: Connection) -> Sequence[Stuck]:
     for stream in (each for each in late if each.run_id in at_work):
         ledger = [each for each in patches.of_run(conn, stream.run_id) if each.workstream_id == stream.id]
         rows += [stream, *tasks.of_workstream(conn, stream.id), *ledger]
-    unique = {row.id: row for row in rows}
-    return sorted(overdue(unique.values(), patience, now=now).values(), key=lambda one: one.since)
+    found = overdue({row.id: row for row in rows}.values(), patience, now=now)
+    run_of = {stream.id: stream.run_id for stream in late}
+    excused: set[str] = set()
+    for run_id in {run_of[entity_id] for entity_id in found.keys() & run_of.keys()}:
+        mine = [one for one in found.values() if run_of.get(one.entity_id) == run_id]
+        excused |= held(conn, at_work[run_id], mine, now).keys()
+    return sorted((one for key, one in found.items() if key not in excused), key=lambda one: one.since)
 
 
-def _at_work(context: RepositoryContext, conn: Connection, run_ids: Collection[str]) -> set[str]:
-    found = runs.get_many(conn, run_ids).values()
-    return {run.id for run in found if context.is_own(run) and context.is_at_work(conn, run)}
+def _at_work(
+    context: RepositoryContext, conn: Connection, run_ids: Collection[str]
+) -> "Mapping[str, RunRow]":
+    found = runs.get_many(conn, run_ids).items()
+    return {key: run for key, run in found if context.is_own(run) and context.is_at_work(conn, run)}
 
 
 def _name(conn: Connection, one: Stuck) -> str:

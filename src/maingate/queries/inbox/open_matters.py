@@ -182,7 +182,7 @@ def _stuck(
     conn: Connection, context: RepositoryContext, run: RunRow, now: datetime
 ) -> "Iterator[tuple[About, Stuck]]":
     """Yield the tasks and workstreams of a living run that have made no progress for too long."""
-    from maingate.monitoring.stuck_watch import StuckLimits, overdue  # noqa: PLC0415 - only for a living run
+    from maingate.monitoring.stuck_watch import StuckLimits, held, overdue  # noqa: PLC0415 - only for a living run
 
     patience = StuckLimits.of(context.settings)
     running = tasks.running(conn, run.id)
@@ -195,7 +195,9 @@ def _stuck(
     owners = workstreams.get_many(conn, {task.workstream_id for task in running})
     names |= {task.id: f"{owners[task.workstream_id].name}/{task.name}" for task in running}
     rows = [*silent, *{row.id: row for row in (*running, *parts)}.values(), *ledger]
-    for entity_id, stuck in overdue(rows, patience, now=now).items():
+    found = overdue(rows, patience, now=now)
+    excused = held(conn, run, found.values(), now)
+    for entity_id, stuck in ((key, one) for key, one in found.items() if key not in excused):
         yield _part(run, stuck.machine, entity_id, names[entity_id]), stuck
 
 

@@ -202,7 +202,10 @@ class RunReporter:
         if self._is_over or not self._is_alive or self._patience is None or self._now is None:
             return {}
         rows = [*self._rows.workstreams, *self._rows.tasks, *self._rows.patches]
-        return _stuck(rows, self._patience, self._now)
+        held = {
+            row.id for row in self._rows.workstreams if report_parts.is_held_by_order(self._waits.get(row.id))
+        }
+        return _stuck((row for row in rows if row.id not in held), self._patience, self._now)
 
 
 def _stopped(conn: Connection, run: RunRow) -> Json | None:

@@ -15,6 +15,7 @@ from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.events import iso_millis
 from maingate.reasons import Reason
 from maingate.state.gate import GateState
+from maingate.state.holds import HoldCode
 
 Json = dict[str, Any]
 
@@ -123,3 +124,8 @@ def lifecycle_json(row: EntityRow) -> Json:
 def moment_json(at: datetime | None) -> str | None:
     """Return a time; None when there is none."""
     return None if at is None else iso_millis(at)
+
+
+def is_held_by_order(waiting: Json | None) -> bool:
+    """Return whether an order about the queue is why an entity waits; then it is not stuck."""
+    return waiting is not None and waiting["code"] == HoldCode.QUEUE

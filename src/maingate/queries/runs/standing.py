@@ -71,7 +71,8 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
     of_run: Counter[str] = Counter()
     for counted in counts.values():
         of_run.update(counted)
-    stuck = _stuck(context, streams) if is_alive else {}
+    moving = [each for each in streams if not report_parts.is_held_by_order(_json_of(waits, each))]
+    stuck = _stuck(context, moving) if is_alive else {}
     names = {stream.id: stream.name for stream in streams}
     return {
         "run_id": run.id,

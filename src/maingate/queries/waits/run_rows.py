@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from maingate.db.dao import gates, holds, intents, patches, queue_controls, tasks, tool_runs, workstreams
+from maingate.db.dao import gates, holds, intents, patches, tasks, tool_runs, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.patches import PatchRow, present
@@ -17,14 +17,14 @@ from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
 from maingate.db.sql.connection import Connection
-from maingate.landing.lease import key_of
+from maingate.landing.queue_holds import order_holding, orders_about
 from maingate.queries.waits.server_line import ServerLine
 from maingate.queries.waits.target_rows import TargetRows, read_target
 from maingate.state.gate import GateState
 from maingate.state.holds import Hold, HoldCode
 from maingate.state.machines import MACHINES
 from maingate.state.patch_ledger import PatchState
-from maingate.state.queue_control import OrderInForce, in_force
+from maingate.state.queue_control import OrderInForce
 from maingate.state.task import TaskState
 from maingate.state.tool_run import MICROS
 
@@ -98,16 +98,9 @@ def read_rows(conn: Connection, run: RunRow, *, now: datetime | None) -> RunRows
         landing={intent.workstream_id for intent in intents.pending(conn, run.id)},
         needs={**workstreams.needs(conn, run.id), **tasks.needs(conn, run.id)},
         holds=holds.of_run(conn, run.id),
-        orders=_orders(conn, run, now),
+        orders=() if now is None else orders_about(conn, run, now),
         target=TargetRows() if now is None else read_target(conn, run, now),
     )
-
-
-def _orders(conn: Connection, run: RunRow, now: datetime | None) -> Sequence[OrderInForce]:
-    if now is None:
-        return ()
-    key = key_of(run.repository_id, run.target_ref)
-    return in_force(queue_controls.of_target(conn, key), now)
 
 
 def read_unfinished(
@@ -137,7 +130,7 @@ def read_unfinished(
             **{task: [need for need in needs.get(task, ()) if need in known] for task in known},
         },
         holds=holds.of_run(conn, run.id),
-        orders=_orders(conn, run, now),
+        orders=orders_about(conn, run, now),
         target=read_target(conn, run, now),
     )
 
@@ -178,6 +171,18 @@ class RowsUnderWay:
         """The hold of the run if its process starts nothing new."""
         hold = self.hold(self.rows.run)
         return hold if hold is not None and hold.code is HoldCode.DRAINING else None
+
+    def order_about(self, stream: WorkstreamRow) -> OrderInForce | None:
+        """Return the order about the queue that holds a workstream; None without one."""
+        if stream.id in self.rows.landing or self.gates[stream.id]:
+            return None
+        return order_holding(
+            stream,
+            [self.patch_of.get(task.id) for task in self.tasks_of[stream.id] if not has_ended(task)],
+            self.rows.orders,
+            is_kept=self.is_kept,
+            is_tested=lambda patch: bool(self.gates_on(patch)),
+        )
 
     def is_kept(self, patch: PatchRow | None) -> bool:
         """Return whether a patch is proven and waits for its workstream, off the record as yet."""

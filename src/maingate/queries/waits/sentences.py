@@ -28,7 +28,6 @@ from maingate.queries.waits.explanation import (
     waits,
 )
 from maingate.queries.waits.handed_over import handed_over, on_board
-from maingate.queries.waits.queue_orders import order_about
 from maingate.queries.waits.run_rows import RowsUnderWay, RunRows, has_ended
 from maingate.state.gate import GateState
 from maingate.state.holds import Hold, HoldCode
@@ -102,7 +101,7 @@ class Explainer:
 
     def _of_the_target(self, stream: WorkstreamRow) -> Explanation | None:
         """Return that a workstream waits for a person who stopped its queue, or for another run's process."""
-        if (order := order_about(stream, self._standing)) is not None:
+        if (order := self._standing.order_about(stream)) is not None:
             return ordered(stream, order, self._rows.run)
         return handed_over(stream, self._rows.run, self._rows.target)
 
