@@ -32,6 +32,7 @@ from maingate.orchestrator.core.events import (
     TargetMoved,
     TargetSeen,
 )
+from maingate.orchestrator.core.queue.queue_state import id_of
 from maingate.orchestrator.train.record import GatePast, TrainRecord
 from maingate.orchestrator.train.values import TrainPolicy
 from maingate.plan.choices import Proof
@@ -741,6 +742,26 @@ def test_one_that_fails_alone_is_told_of_no_other() -> None:
     queue = deferred({"t1": {"patch": "x"}}, bad_patches={"b/t"})
     reason = reason_of(queue.play(), "b")
     assert "with" not in reason.detail
+
+
+def test_what_is_refused_explains_the_failures_of_groups_that_it_was_in() -> None:
+    """While its patch is judged by itself, nobody else is suspected for what it did."""
+    suspected: list[set[str]] = []
+
+    class Watched(Queue):
+        def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+            if isinstance(effect, JudgePatch):
+                state = core._parts.landing_queue._queue
+                groups = [
+                    {state.member(id_of(item)).name for item in group} for group in state.facts.suspected
+                ]
+                suspected.extend(groups)
+            return super().answer(core, effect)
+
+    watched = Watched(patches_of("abcdefghijkl").plan, {}, seed=0, red_sets=[{"d"}, {"g"}], workers=3)
+    assert landed(watched.play()) == "abcefhijkl"
+    assert suspected
+    assert not [group for group in suspected if "d" in group]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

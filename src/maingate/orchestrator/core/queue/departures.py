@@ -125,6 +125,8 @@ class Departures:
             self._queue.blamed_count += blames
             self.put_off(workstream, is_answered=True)
             return
+        if workstream.lane is not None:  # by the identifier that it has until patches of it are refused
+            self._queue.facts.left(item_of(workstream))
         if workstream.defers_gates:
             self._queue.refusals |= {item_of(workstream): (reason, True)} if blames else {}
             self._queue.untried.pop(workstream.id, None)
