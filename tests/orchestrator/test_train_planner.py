@@ -155,6 +155,15 @@ def test_a_run_that_tells_nothing_any_more_is_cancelled() -> None:
     assert queue.plan().cancel == ("old",)
 
 
+def test_scouts_leave_alone_what_a_failing_chain_has_in_it() -> None:
+    """A culprit is there, and is being looked for: a group with it would say nothing new."""
+    queue = Queue(letters(12, 0.2), replace(TRUSTING, scouts=True), workers=4)
+    queue.said("abcdef", passed=False)
+    scouted = [run.scouted for run in queue.plan().start if run.purpose is Purpose.SCOUT]
+    assert scouted
+    assert {*"ghijkl"}.issuperset(item for group in scouted for item in group)
+
+
 def test_scouts_find_out_about_the_items_behind() -> None:
     """Workers that chains would not use well test groups alone; a failing group is halved."""
     queue = Queue(letters(12, 0.2), replace(TRUSTING, scouts=True), workers=4)

@@ -28,13 +28,14 @@ def plan_train(state: TrainState) -> TrainPlan:
     risks = QueueRisks(items, state.facts, flake_rate=state.policy.flake_rate)
     search = TrainSearch(running=state.running.values(), policy=state.policy, workers=state.workers)
     branch = QueueBranch(risks, root=root, running=search.running)
-    is_front_proven = branch.narrow(0, branch.end, proof=state.policy.proof)[0] > 0
-    blame, pause = (None, None) if is_front_proven else _suspicion(root, items, state.policy)
+    proven, suspected, has_failed = branch.narrow(0, branch.end, proof=state.policy.proof)
+    blame, pause = (None, None) if proven else _suspicion(root, items, state.policy)
     if pause is not None:
         return TrainPlan(hold=hold, pause=pause, cancel=tuple(state.running))
     wanted = search.runs(branch)
     if state.policy.scouts:
-        wanted += Scouting(state, risks, reach=search.reach).runs(wanted)
+        reach = max(search.reach, suspected) if has_failed else search.reach
+        wanted += Scouting(state, risks, reach=reach).runs(wanted)
         wanted.sort(key=rank)
     start, keep, cancel = _allocate(wanted, state)
     return TrainPlan(land=land, blame=blame, hold=hold, start=start, keep=keep, cancel=cancel)

@@ -34,7 +34,8 @@ class Scouting:
     Args:
         state: The train.
         risks: Its queue.
-        reach: The place up to which the chains to test tell enough.
+        reach: The place up to which the chains to test tell enough, and up to which one has failed: a
+            group with items before that place is likely to fail for a culprit that is being looked for.
     """
 
     def __init__(self, state: TrainState, risks: QueueRisks, *, reach: int) -> None:
