@@ -95,6 +95,12 @@ def test_a_healthy_queue_is_tested_at_once() -> None:
     assert Queue(letters(20, 0.0), workers=8).starts() == ["".join(letters(20, 0))]
 
 
+@pytest.mark.parametrize(("count", "first"), [(16, 16), (17, 17), (20, 14)])
+def test_no_few_items_are_left_for_a_run_of_their_own(count: int, first: int) -> None:
+    """Fourteen items at 5 % are as likely to pass as to fail; a few more behind them are tested with them."""
+    assert [len(chain) for chain in Queue(letters(count, 0.05)).starts()] == [first]
+
+
 @pytest.mark.parametrize(("risk", "first"), [(0.37, "ab"), (0.39, "a")])
 def test_items_that_are_likely_to_fail_are_tested_alone(risk: float, first: str) -> None:
     """Above 38 % two items together are likelier to fail than one is."""

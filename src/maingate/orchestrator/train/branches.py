@@ -11,6 +11,13 @@ from maingate.plan.choices import Proof
 
 _EVEN: Final = 0.5
 
+_WHOLE: Final = 0.97
+"""Part of what the best cut tells from which on all items are tested instead: a pass then ends the queue.
+
+A cut that leaves a few items behind costs another run for them, which tells next to nothing. Found by trial:
+16 items at 5 % need a tenth fewer runs and rounds with two workers, 8 at 10 % a sixth fewer rounds; where the
+queue is long, half of a percent more at most."""
+
 
 class QueueBranch:
     """The chains of a queue that leave out some assumed culprits.
@@ -154,7 +161,7 @@ class HypothesisLeaf:
         return risk / self.branch.failure(self.low, self.high) if self.has_failed else risk
 
     def cut(self, proof: Proof) -> int:
-        """Return the place to test: the one whose outcome is the least certain.
+        """Return the place to test: the least certain one, or the last one if that tells about as much.
 
         A place that is being tested is taken before another if its outcome tells at least half as much. Of
         several, that which was the likeliest to be needed: the others follow from its answers.
@@ -165,6 +172,8 @@ class HypothesisLeaf:
         last = self.high - 1 if self.has_failed else self.high
         goal = _EVEN * branch.failure(low, self.high) if self.has_failed else _EVEN
         best = branch.cut(low, last, goal=goal)
+        if not self.has_failed and self._told(last) >= _WHOLE * self._told(best):
+            best = last
         worth = self._told(best) / 2
         under_way = (place for place in branch.running_between(low, last) if self._told(place) >= worth)
         return next(under_way, best)
