@@ -244,6 +244,35 @@ def test_an_item_is_blamed_once_its_failure_is_confirmed_and_the_base_passed_aft
     assert queue.plan().blame == "a"
 
 
+def test_a_longer_chain_that_passes_says_that_the_base_has_not_begun_to_fail() -> None:
+    """The base has passed before; only a pass after the failure began tells of the time since."""
+    queue = Queue(letters(3, 0.1), TrainPolicy(), workers=3)
+    queue.said("a", passed=False, times=2)
+    assert [run.purpose for run in queue.plan().start if not run.chain.items()] == [Purpose.BASE]
+    queue.said("b", passed=True, started=-1)
+    assert queue.plan().blame is None
+    queue.said("bc", passed=True)
+    assert queue.plan().blame == "a"
+
+
+def test_a_longer_chain_does_not_speak_for_a_base_that_never_passed() -> None:
+    """It may have mended what the base fails."""
+    queue = Queue(letters(3, 0.1), TrainPolicy(), workers=3)
+    queue.facts = TrainFacts()
+    queue.said("a", passed=False, times=2)
+    queue.said("b", passed=True)
+    assert queue.plan().blame is None
+
+
+def test_what_was_refused_once_is_not_excused_by_the_time_since() -> None:
+    """The base has passed after its first failure, on whatever that was."""
+    queue = Queue(letters(1, 0.1), TrainPolicy())
+    queue.said("a", passed=False, started=5, times=2)
+    assert queue.plan().blame is None
+    queue.items[0] = replace(queue.items[0], failing_since=-2)
+    assert queue.plan().blame == "a"
+
+
 def test_a_pass_among_the_confirmations_is_a_flake() -> None:
     """The chain has passed then, and lands."""
     queue = Queue(letters(1, 0.1), TrainPolicy())

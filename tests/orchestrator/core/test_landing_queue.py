@@ -765,6 +765,14 @@ def test_what_is_refused_explains_the_failures_of_groups_that_it_was_in() -> Non
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_a_target_whose_older_pass_a_longer_chain_confirms_is_not_asked_again(workers: int) -> None:
+    """What is behind the culprit has passed on the target since the culprit failed."""
+    queue = queue_of("abcd", red_sets=[{"b"}], workers=workers)
+    assert landed(queue.play()) == "acd"
+    assert () not in queue.runs
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("failures", [1, 2])
 def test_once_failures_were_flakes_later_ones_are_confirmed_more_often(workers: int, failures: int) -> None:
     """`c` fails on what is ahead again and again, after others of its failures were refuted."""

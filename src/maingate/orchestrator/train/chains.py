@@ -34,11 +34,13 @@ class CandidateChain:
         before: The chain that the last item is put on; None for a root.
     """
 
-    __slots__ = ("_longer", "_runs", "before", "failures", "item", "passes")
+    __slots__ = ("_longer", "_runs", "before", "failures", "item", "passes", "vouched")
 
     def __init__(self, item: str = "", before: Self | None = None) -> None:
         self.item, self.before = item, before
         self.passes = self.failures = 0
+        self.vouched = float("-inf")
+        """When the last run ended that passed on a chain with more items than this one has."""
         self._longer: dict[str, Self] | None = None
         self._runs: dict[str, ChainRun] | None = None
 
@@ -64,6 +66,15 @@ class CandidateChain:
             self._runs[run.id] = run
             self.passes += run.passed
             self.failures += not run.passed
+            if run.passed:
+                self._vouch(run.ended)
+
+    def _vouch(self, moment: float) -> None:
+        """Note on the chains that this one is made of that it has passed."""
+        chain = self.before
+        while chain is not None:
+            chain.vouched = max(chain.vouched, moment)
+            chain = chain.before
 
     def forget_runs(self) -> None:
         """Forget the runs on this chain: they asked for other gates than those that count by now."""

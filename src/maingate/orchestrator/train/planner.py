@@ -83,7 +83,7 @@ def _suspicion(
     suspect = root.find(items[0].id) if items else None
     if suspect is None or not suspect.has_failed:
         return None, None
-    passed, failed = answers_of_base(suspect, policy)
+    passed, failed = answers_of_base(suspect, items[0], policy)
     if not passed and failed > policy.confirmations:
         return None, TrainPause.ENVIRONMENT_CHANGED if root.passes else TrainPause.BASE_RED
     is_proven = passed and suspect.failures > policy.confirmations

@@ -14,7 +14,7 @@ from typing import Final
 
 from maingate.orchestrator.train.branches import HypothesisLeaf, QueueBranch
 from maingate.orchestrator.train.chains import CandidateChain
-from maingate.orchestrator.train.values import Purpose, TrainPolicy, WantedRun
+from maingate.orchestrator.train.values import Purpose, TrainItem, TrainPolicy, WantedRun
 
 STICKY: Final = 0.5
 """A run under way is kept while its chance is at least this part of the best one's that waits."""
@@ -154,7 +154,8 @@ class TrainSearch:
         runs = range(policy.confirmations + 1 - chain.failures)
         chances = [leaf.chance * (real + flake * rate**done) for done in runs]
         self._want(leaf, leaf.high, chances, Purpose.CONFIRM)
-        base = [leaf.chance * real] * runs_of_base(chain, policy)
+        item = leaf.branch.risks.items[leaf.low]
+        base = [leaf.chance * real] * runs_of_base(chain, item, policy)
         self._want(leaf, leaf.low, base, Purpose.BASE)
 
 
@@ -163,18 +164,34 @@ def rank(wanted: WantedRun | HypothesisLeaf) -> float:
     return -round(wanted.chance, _DIGITS)
 
 
-def runs_of_base(suspect: CandidateChain, policy: TrainPolicy) -> int:
+def runs_of_base(suspect: CandidateChain, item: TrainItem, policy: TrainPolicy) -> int:
     """Return how many runs are needed of the chain that a suspect was put on, before its failure counts."""
-    passed, failed = answers_of_base(suspect, policy)
+    passed, failed = answers_of_base(suspect, item, policy)
     if passed:
         return 0
     return 1 if not failed else max(policy.confirmations + 1 - failed, 0)
 
 
-def answers_of_base(suspect: CandidateChain, policy: TrainPolicy) -> tuple[int, int]:
+def answers_of_base(suspect: CandidateChain, item: TrainItem, policy: TrainPolicy) -> tuple[int, int]:
     """Return how often the chain that a suspect was put on has passed, and failed, since the suspect failed.
 
-    Without confirmations, answers of any age count.
+    Older passes count for one where a longer chain has passed since: neither the base nor what surrounds it
+    has begun to fail.
     """
-    since = suspect.first_failure if policy.confirms else float("-inf")
-    return suspect.before.runs_since(since) if suspect.before is not None else (0, 0)
+    base = suspect.before
+    if base is None:
+        return 0, 0
+    since = doubted_since(suspect, item, policy)
+    passed, failed = base.runs_since(since)
+    if not (passed or failed) and base.has_passed and base.vouched > since:
+        return 1, 0
+    return passed, failed
+
+
+def doubted_since(suspect: CandidateChain, item: TrainItem, policy: TrainPolicy) -> float:
+    """Return the moment from which on a base must have passed, before a failure of its suspect counts.
+
+    That is the beginning of the first failure, on whatever the suspect was put then. Without confirmations,
+    answers of any age count.
+    """
+    return min(suspect.first_failure, item.failing_since) if policy.confirms else float("-inf")

@@ -51,6 +51,7 @@ class TrainItem:
         needs: Items that it cannot be without; it falls with them.
         conflicts: Items that it cannot be merged with.
         may_land: False while its own gates still run.
+        failing_since: When the first of the failures began for which it was refused before, if it was.
     """
 
     id: str
@@ -59,6 +60,7 @@ class TrainItem:
     needs: frozenset[str] = frozenset()
     conflicts: frozenset[str] = frozenset()
     may_land: bool = True
+    failing_since: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,10 +30,11 @@ class ChainAnswers:
         self._of: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._newest: dict[CandidateChain, dict[str, GateAnswer]] = {}
         self._ended: dict[CandidateChain, dict[str, float]] = {}
+        self._vouched: dict[CandidateChain, dict[str, float]] = {}
         self._inside: dict[CandidateChain, dict[tuple[str, str], GateAnswer]] = {}
         self._red_on_base = frozenset(name for name, gate in plan.gates.items() if gate.red_on_base)
 
-    def add(self, chain: CandidateChain, answers: Iterable[GateAnswer], *, ended: float) -> bool:
+    def add(self, chain: CandidateChain, answers: Collection[GateAnswer], *, ended: float) -> bool:
         """Keep the answers of a run; a pass stays, whatever the gate said before or says later.
 
         Args:
@@ -53,7 +54,19 @@ class ChainAnswers:
             before = known.get(answer.gate)
             if answer.passed or before is None or not before.passed:
                 known[answer.gate] = answer
+        self._vouch_for_bases(
+            chain, [each.gate for each in answers if each.passed and not each.is_known], ended
+        )
         return bool(failed) and all(known[gate].passed for gate in failed)
+
+    def _vouch_for_bases(self, chain: CandidateChain, gates: Collection[str], ended: float) -> None:
+        """Note that gates ran and passed on a chain which has those before it in it."""
+        before = chain.before
+        while before is not None:
+            if before in self._of:
+                vouched = self._vouched.setdefault(before, {})
+                vouched |= {gate: max(ended, vouched.get(gate, ended)) for gate in gates}
+            before = before.before
 
     def add_inside(self, chain: CandidateChain, answers: Iterable[tuple[str, GateAnswer]]) -> None:
         """Keep the answers about commits inside the last workstream of a chain, each with the tree."""
@@ -116,9 +129,19 @@ class ChainAnswers:
         return self._case(suspect).doubted()
 
     def is_base_open(self, suspect: CandidateChain, *, since: float) -> bool:
-        """Return whether a gate that failed on a chain has not answered on the one before since a moment."""
-        ended = self._ended.get(suspect.before, {}) if suspect.before is not None else {}
-        return any(gate not in ended or ended[gate] <= since for gate in self.doubted(suspect))
+        """Return whether a gate that failed on a chain has not answered on the one before since a moment.
+
+        A pass of that before counts where the gate has passed on a longer chain since.
+        """
+        base = suspect.before
+        if base is None:
+            return bool(self.doubted(suspect))
+        ended, vouched = self._ended.get(base, {}), self._vouched.get(base, {})
+        passed = {gate for gate, answer in self._newest.get(base, {}).items() if answer.passed}
+        newest = {
+            gate: max(end, vouched.get(gate, end) if gate in passed else end) for gate, end in ended.items()
+        }
+        return any(gate not in newest or newest[gate] <= since for gate in self.doubted(suspect))
 
     def blames(self, suspect: CandidateChain) -> bool:
         """Return whether a chain fails for another reason than that the one before it does."""
@@ -182,7 +205,7 @@ class ChainAnswers:
 
     @property
     def _all(self) -> Sequence[dict[CandidateChain, Any]]:
-        return self._of, self._newest, self._ended, self._failures_of, self._inside
+        return self._of, self._newest, self._ended, self._vouched, self._failures_of, self._inside
 
     def keep(self, chain: CandidateChain, gates: Collection[str]) -> None:
         """Forget what other gates said of a chain."""

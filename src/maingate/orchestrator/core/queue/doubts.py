@@ -1,5 +1,6 @@
 """Doubts about failures: how often a merged result must fail before its last workstream is refused."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -18,11 +19,13 @@ class Refusal:
         chain: The merged result that failed.
         failures: How often it has.
         gates: The gates that did.
+        since: When the first of its failures began, whatever it was put on.
     """
 
     chain: CandidateChain
     failures: int
     gates: tuple[str, ...]
+    since: float
 
 
 class Doubts:
@@ -56,13 +59,23 @@ class Doubts:
 
     def refuse(self, suspect: CandidateChain, workstream: Member, gates: Collection[str]) -> int:
         """Note that a workstream is refused; return how often each of its patches must fail by itself."""
-        self._refused[suspect.item] = Refusal(chain=suspect, failures=suspect.failures, gates=tuple(gates))
+        self._refused[suspect.item] = Refusal(
+            chain=suspect,
+            failures=suspect.failures,
+            gates=tuple(gates),
+            since=min(suspect.first_failure, self.failing_since(suspect.item)),
+        )
         needed = self._flakes.failures_needed(gates)
         return max(needed - suspect.failures, 0) if _is_judged_alone(workstream) else needed
 
     def has_come_back(self, item: str) -> bool:
         """Return whether a workstream was refused once, and none of its patches failed by itself."""
         return item in self._refused
+
+    def failing_since(self, item: str) -> float:
+        """Return when the first failure began of a workstream that was refused once; never for any other."""
+        before = self._refused.get(item)
+        return before.since if before is not None else math.inf
 
     def are_open(self, item: str) -> bool:
         """Return whether a workstream that came back has not failed often enough yet."""

@@ -52,6 +52,7 @@ from maingate.orchestrator.train.chains import CandidateChain
 from maingate.orchestrator.train.facts import TrainState
 from maingate.orchestrator.train.planner import plan_train
 from maingate.orchestrator.train.record import TrainRecord
+from maingate.orchestrator.train.search import doubted_since
 from maingate.orchestrator.train.values import TrainItem, TrainPlan, TrainPolicy
 from maingate.verdicts.blame import Opinion
 
@@ -342,6 +343,7 @@ class LandingQueue:
             risk=risk if workstream.gates else 0.0,
             seconds=self._queue.seconds_of(workstream.gates),
             conflicts=frozenset(self._queue.conflicts.get(item_of(workstream), ())),
+            failing_since=self._queue.doubts.failing_since(item_of(workstream)),
         )
 
     def _has_open_question(self, plan: TrainPlan, members: Sequence[Member]) -> bool:
@@ -351,7 +353,7 @@ class LandingQueue:
         suspect = self._queue.suspect(members)
         if plan.pause is not None:
             return self._queue.answers.blames(suspect)
-        since = suspect.first_failure if self._queue.policy.confirms else float("-inf")
+        since = doubted_since(suspect, self._train_item(members[0], risk=0.0), self._queue.policy)
         return self._queue.answers.is_base_open(suspect, since=since)
 
     def _refuse(self, plan: TrainPlan, members: Sequence[Member]) -> bool:
