@@ -552,6 +552,22 @@ def test_a_culprit_that_is_not_critical_is_passed_over() -> None:
     assert ended == {"a/t1": "committed", "a/t2": "quarantined", "a/t3": "committed", "b/t": "committed"}
 
 
+def test_the_only_patch_of_a_workstream_that_conflicts_is_not_judged() -> None:
+    """Its workstream is refused whatever gates say of it."""
+    queue = Deferred(patches_of("ab").plan, {}, seed=0, conflicting={("a", "b")})
+    core = queue.play()
+    assert states(core) == {"a": "landed", "b": "conflict"}
+    assert queue.judged == []
+    assert str(core.workstream(core.run.order[1].id).tasks[0].require_patch().state) == "quarantined"
+
+
+def test_patches_of_a_workstream_that_conflicts_are_judged_where_some_may_be_passed_over() -> None:
+    """What it conflicts with may be in the one that is passed over."""
+    queue = deferred(THREE, conflicting={("base", "a")})
+    assert states(queue.play()) == {"a": "conflict", "b": "landed"}
+    assert queue.judged == ["a/t1", "a/t2", "a/t3"]
+
+
 def test_a_workstream_that_is_refused_is_judged_by_itself_and_holds_up_no_other() -> None:
     """Its patch is named; the others have landed before that."""
     queue = deferred({"t1": {"patch": "x"}}, bad_patches={"a/t1"})

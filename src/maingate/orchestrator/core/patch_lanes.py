@@ -170,10 +170,13 @@ class Lanes:
                 if car.item.gates:
                     self._judge(car, failures=failures)
 
-    def settle_all(self, workstream: WorkstreamNode) -> None:
+    def settle_all(self, workstream: WorkstreamNode, *, are_judged: bool = True) -> None:
         """Settle all patches of a workstream that is to land as it is, or to be refused as a whole.
 
-        Where their gates were deferred, they have passed on its merged result.
+        Args:
+            workstream: The workstream.
+            are_judged: Whether its gates, where they were deferred, have passed on its merged result; if
+                not, they are not asked at all.
         """
         lane = workstream.lane
         if lane is None:
@@ -183,7 +186,7 @@ class Lanes:
             return
         workstream.defers_gates = False
         for car in lane.chain:
-            car.judgement = Judgement(opinion=Opinion.PASSED, gates=car.item.gates)
+            car.judgement = Judgement(opinion=Opinion.PASSED, gates=car.item.gates if are_judged else ())
         self._decide_front(workstream, lane)
 
     def settle_kept(self, workstream: WorkstreamNode) -> None:

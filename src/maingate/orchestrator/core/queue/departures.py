@@ -6,7 +6,7 @@ from maingate.orchestrator.core.queue.queue_state import QueueState, Request, it
 from maingate.orchestrator.core.queue_items import Passenger, QueueAnswer
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.train.chains import CandidateChain
-from maingate.reasons import Reason
+from maingate.reasons import Reason, ReasonCode
 from maingate.state.queue_item import QueueItemState
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import workstreams as workstream_steps
@@ -111,6 +111,7 @@ class Departures:
         Where patches are kept off the record, the tool of one that conflicts with the target makes another.
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
         blame is named; if all pass, the workstream is refused when it comes on board again (`board`).
+        The only patch of one that conflicts is not: whatever gates say of it, its workstream does not land.
         One that is in a car is proven, and may be on the target already: nothing else that is found out fails
         it. It is asked again if the car comes back.
         """
@@ -130,7 +131,10 @@ class Departures:
         if workstream.defers_gates:
             self._queue.refusals |= {item_of(workstream): (reason, True)} if blames else {}
             self._queue.untried.pop(workstream.id, None)
-            self._queue.lanes.judge_each(workstream, failures=self._failures_wanted(workstream, suspect))
+            if reason.code is ReasonCode.CONFLICT and _has_one_critical_patch(workstream):
+                self._queue.lanes.settle_all(workstream, are_judged=False)
+            else:
+                self._queue.lanes.judge_each(workstream, failures=self._failures_wanted(workstream, suspect))
             self._queue.changed()
             return
         if workstream.is_applied:
@@ -191,3 +195,8 @@ class Departures:
                 others.discard(item)
         self._queue.is_narrow = False
         self._queue.changed()
+
+
+def _has_one_critical_patch(workstream: WorkstreamNode) -> bool:
+    """Return whether a workstream is one task, so that there is no rest of it that could land."""
+    return len(workstream.tasks) == 1 and workstream.tasks[0].is_critical
