@@ -9,7 +9,7 @@ import pytest
 from maingate.commits import Tip
 from maingate.errors import GitError
 from maingate.ids import TaskId
-from maingate.orchestrator.core.effects import RunNoop, StopJudging, TakePatch, WaitForRetry
+from maingate.orchestrator.core.effects import ApplyPatches, RunNoop, StopJudging, TakePatch, WaitForRetry
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, RetryDue
 from maingate.orchestrator.effect_tasks import EffectTasks
 from maingate.plan.model import Plan
@@ -26,6 +26,7 @@ class PlayedAttendant:
 
     def __init__(self, answer: Callable[[], Awaitable[CoreEvent | None]]) -> None:
         self.answer, self.taken = answer, 0
+        self.lots: list[int] = []
 
     async def carry_out(self, _: object) -> CoreEvent | None:
         """Give the answer."""
@@ -35,6 +36,11 @@ class PlayedAttendant:
         """Take nothing."""
         self.taken += len(effects)
         return []
+
+    async def apply_patches(self, effects: list[ApplyPatches]) -> list[CoreEvent]:
+        """Answer for each of them."""
+        self.lots.append(len(effects))
+        return [DONE for _ in effects]
 
 
 class Play:
@@ -175,3 +181,18 @@ def test_stopping_ends_effects_and_timers() -> None:
         assert (it.heard()[-1], it.failed) == (None, [])
 
     asyncio.run(play())
+
+
+def test_patches_of_many_workstreams_are_applied_in_few_goes() -> None:
+    """The core decides once about all that a go has applied, so a decision is not made for each."""
+
+    async def scenario() -> None:
+        it = Play(nothing)
+        onto = Tip(commit="c", tree="t")
+        it.tasks.speculate([ApplyPatches(patches=(), onto=onto) for _ in range(40)])
+        heard = [await it.events.get() for _ in range(40)]
+        assert sum(it.attendant.lots) == 40
+        assert len(it.attendant.lots) == 3
+        assert heard == [DONE] * 40
+
+    asyncio.run(scenario())

@@ -43,6 +43,12 @@ class Stubborn(TracedEffects):
             raise self._fault("one of these comes back each time")
         return await super().take_patches(effects)
 
+    async def apply_patches(self, effects: Any) -> Any:
+        """Apply them, unless one of them is the one that fails."""
+        if self._what == "ApplyPatches" and any(self._victim_of(one) == self._victim for one in effects):
+            raise self._fault("one of these comes back each time")
+        return await super().apply_patches(effects)
+
     def _victim_of(self, effect: Any) -> str | None:
         match effect:
             case MoveWorkstreamRef(ref=ref):

@@ -3,12 +3,22 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
-from maingate.orchestrator.core.effects import Effect, RunNoop, TakePatch, WaitForRetry, WaitForTool
+from maingate.orchestrator.core.effects import (
+    ApplyPatches,
+    Effect,
+    RunNoop,
+    TakePatch,
+    WaitForRetry,
+    WaitForTool,
+)
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, RetryDue, ToolDue
 from maingate.orchestrator.shell.failed_effects import Attendant
 from maingate.verdicts.repeated_executions import DrainedError
+
+LOT: Final = 16
+"""Workstreams whose patches are applied in one go: the core decides once about all of them."""
 
 
 class EffectTasks:
@@ -41,13 +51,18 @@ class EffectTasks:
 
     def speculate(self, effects: Sequence[Effect]) -> None:
         """Start effects without durable consequences."""
+        applying: list[ApplyPatches] = []
         for effect in effects:
             match effect:
                 case RunNoop(task=task_id, attempt=attempt):
                     done = AttemptEnded(task=task_id, attempt=attempt, end=AttemptEnd.DONE)
                     self._events.put_nowait(done)
+                case ApplyPatches():
+                    applying.append(effect)
                 case _:
                     self._start(self._carry_out(effect))
+        for at in range(0, len(applying), LOT):
+            self._start(self._apply(applying[at : at + LOT]))
 
     def start_when(self, durable: "asyncio.Future[None] | None", effects: Sequence[Effect]) -> None:
         """Start effects when the decision that they belong to is durable.
@@ -95,6 +110,10 @@ class EffectTasks:
 
     async def _take(self, effects: Sequence[TakePatch]) -> None:
         for event in await self._attendant.take_patches(effects):
+            self._events.put_nowait(event)
+
+    async def _apply(self, effects: Sequence[ApplyPatches]) -> None:
+        for event in await self._attendant.apply_patches(effects):
             self._events.put_nowait(event)
 
     async def _carry_out(self, effect: Effect) -> None:

@@ -38,7 +38,9 @@ from maingate.workers.artifacts import Artifacts
 Result = TypeVar("Result")
 
 LOOKAHEAD: Final = 16
-"""Number of ready patches read at once, and applied ahead of their gates; that takes no worker."""
+"""Number of ready patches of a lane that are applied ahead of their gates; that takes no worker."""
+READY_AT_ONCE: Final = 64
+"""Number of ready patches that are read at once: one transaction and one decision for all of them."""
 
 NOOP_CONCURRENCY: Final = 256
 """Number of noop tasks under way at once."""
@@ -150,7 +152,7 @@ def _limits(deps: Dependencies, plan: Plan, worker_id: str, *, is_only_asked: bo
     return RunLimits(
         worker_id=worker_id,
         capacity={
-            TaskKind.PATCH: LOOKAHEAD,
+            TaskKind.PATCH: READY_AT_ONCE,
             TaskKind.COMMAND: deps.workers,
             TaskKind.TOOL: deps.workers,
             TaskKind.NOOP: NOOP_CONCURRENCY,

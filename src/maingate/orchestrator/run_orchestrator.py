@@ -138,12 +138,9 @@ class RunOrchestrator:
             decision += self._core.handle(operator_requests.heard(request))
         self._follow(decision)
         while not self._is_done():
-            decision = Decision()
             received = await self._receive()
             self._core.now = self._deps.clock.now()
-            for event in received:
-                decision += self._core.handle(event)
-            self._follow(decision)
+            self._follow(self._core.handle(*received))
             self._tell_of_others()
             await self._recorder.keep_up()
         if self._fault is not None:

@@ -93,8 +93,14 @@ class Core:
         self._parts.endings.go_on()
         return self._decide()
 
-    def handle(self, event: CoreEvent) -> Decision:
-        """Decide about an event."""
+    def handle(self, *events: CoreEvent) -> Decision:
+        """Decide about events that have come together: first what each changes, then what follows."""
+        for event in events:
+            self._hear(event)
+            self._draw_consequences()
+        return self._decide()
+
+    def _hear(self, event: CoreEvent) -> None:
         queue = self._parts.landing_queue
         serves_others = queue.has_passengers and type(event) in queue.handlers()
         if not self.is_over or serves_others:
@@ -107,7 +113,6 @@ class Core:
         elif isinstance(event, CancelRequested) and event.request is not None:
             said = f"run {self.run.name} is {self.run.state} already"
             self._turn.decision.answers.append(RequestAnswer(request=event.request, said=said))
-        return self._decide()
 
     def _decide(self) -> Decision:
         """Draw all consequences, then apply, start and land what is possible now."""

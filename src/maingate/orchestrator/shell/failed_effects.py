@@ -130,8 +130,24 @@ class Attendant:
             raise
         except Exception as error:  # noqa: BLE001 - it is one of them
             await self.raise_if_outside(error)
-        taken = [await self.carry_out(effect) for effect in effects]
-        return [event for event in taken if event is not None]
+        return await self._each(effects)
+
+    async def apply_patches(self, effects: Sequence[ApplyPatches]) -> Sequence[CoreEvent]:
+        """Apply the patches of several workstreams, in one go; one by one when that fails."""
+        keys = [key for effect in effects for key in _keys_of(effect)]
+        if len(effects) > 1 and not self._in_hand.losses(keys):
+            try:
+                with self._in_hand.holding(keys):
+                    return await self._effects.apply_patches(effects)
+            except _OF_THE_RUN:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is one of them
+                await self.raise_if_outside(error)
+        return await self._each(effects)
+
+    async def _each(self, effects: Sequence[Effect]) -> Sequence[CoreEvent]:
+        ended = [await self.carry_out(effect) for effect in effects]
+        return [event for event in ended if event is not None]
 
     async def raise_if_outside(self, error: Exception) -> None:
         """Raise when something outside is at fault for an error.
