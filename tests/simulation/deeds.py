@@ -30,11 +30,14 @@ class Deeds:
         runs: The runs.
 
     Attributes:
+        is_clear: Whether nothing is in the way of the checkout.
         holds: From when to when the queue was under an order that lets nothing land.
     """
 
     def __init__(self, scene: Scene, runs: Sequence[PlayedRun]) -> None:
         self.world, self.scene, self.runs = scene.world, scene, runs
+        self.is_clear = asyncio.Event()
+        self.is_clear.set()
         self.holds: list[tuple[float, float]] = []
 
     async def do(self, when: float, deed: str) -> None:
@@ -176,5 +179,7 @@ class Deeds:
 
     async def _do_obstruct(self) -> None:
         self.scene.checkout.is_in_the_way = True
+        self.is_clear.clear()
         await asyncio.sleep(0.2 + self.world.random.random())
         self.scene.checkout.is_in_the_way = False
+        self.is_clear.set()

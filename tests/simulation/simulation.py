@@ -26,6 +26,7 @@ from simulation.virtual_loop import MOST_STEPS
 from simulation.virtual_world import Process, World
 
 MOST_PROCESSES = 15
+MOST_TRIES_IN_VAIN = 5
 
 
 @dataclass(kw_only=True)
@@ -144,6 +145,8 @@ class Simulation:
                 break
             await self._start(played).is_over
             await asyncio.sleep(self.world.random.random() * self.troubles.rest)
+            if len(played.processes) >= MOST_TRIES_IN_VAIN:
+                await self.deeds.is_clear.wait()  # people who have tried that often look what is in the way
 
     def _start(self, played: PlayedRun) -> Process:
         number, at = len(self.processes), len(played.processes)
