@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from maingate.commits import Candidate, Tip
 from maingate.orchestrator.core.core import Core
-from maingate.orchestrator.core.effects import BuildChain, Effect, JudgeChain, LandCar
-from maingate.orchestrator.core.events import ChainBuilt, ChainJudged, CoreEvent
+from maingate.orchestrator.core.decision import Decision
+from maingate.orchestrator.core.effects import BuildChain, Effect, JudgeChain, LandCar, StopJudging
+from maingate.orchestrator.core.events import CancelRequested, ChainBuilt, ChainJudged, CoreEvent
 from maingate.plan.choices import Proof
 from maingate.plan.model import Plan
+from maingate.reasons import Reason, ReasonCode
+from maingate.state.workstream import WorkstreamState
 from maingate.verdicts.blame import GateAnswer
 from maingate.verdicts.subject import JudgedSubject
 from maingate.verdicts.tree_judgement import Question, joined
@@ -159,6 +162,30 @@ def test_a_commit_that_is_asked_again_is_the_one_that_failed() -> None:
     queue.play()
     again = [(tree, gate) for tree, gate in queue.asked if queue.asked.count((tree, gate)) > 1]
     assert {gate for _, gate in again} == {"lint"}
+
+
+def test_a_workstream_that_is_cancelled_amid_its_gates_stops_them_on_each_commit() -> None:
+    """Its patches are dropped, and are none of what would land now."""
+    judged: set[str] = set()
+    stopped: set[str] = set()
+
+    class Cancelling(Rows):
+        def follow(self, decision: Decision) -> list[Effect]:
+            stopped.update(each.commit for each in decision.effects if isinstance(each, StopJudging))
+            return super().follow(decision)
+
+        def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
+            if not isinstance(effect, JudgeChain) or judged:
+                return super().answer(core, effect)
+            judged.update(tip.commit for tip in (*(each.tip for each in effect.inside), effect.tip))
+            return CancelRequested(
+                entity=core.run.order[0].id, reason=Reason(code=ReasonCode.CANCELLED, message="enough")
+            )
+
+    a, _ = Cancelling(rows_of([3, 1]).plan, {}, seed=0, proof=Proof.COMMIT).play().run.order
+    assert a.state is WorkstreamState.CANCELLED
+    assert len(judged) == 3
+    assert judged <= stopped
 
 
 def test_a_gate_passes_on_all_commits_or_not_at_all() -> None:

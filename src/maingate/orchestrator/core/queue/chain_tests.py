@@ -32,6 +32,7 @@ class ChainTests:
         self._builder = builder
         self._departures = departures
         self._inside = CommitsInside(queue)
+        self._judged: dict[str, frozenset[str]] = {}
 
     def start(self, wanted: WantedRun) -> bool:
         """Start a run, or the building of its chain; return whether it passed at once, without gates."""
@@ -52,6 +53,8 @@ class ChainTests:
             )
             return True
         self._queue.running[run_id] = wanted
+        tips = [*(each.tip for each in inside), *(each.tip for each in built[-1:])]
+        self._judged[run_id] = frozenset(tip.commit for tip in tips)
         self._queue.sight.begin(run_id, asked, self._turn.now)
         self._turn.speculate(
             JudgeChain(
@@ -69,23 +72,25 @@ class ChainTests:
         return False
 
     def stop(self, run_ids: Sequence[str]) -> None:
-        """Cancel runs that are not needed any more, unless another one is on the same commit."""
+        """Cancel runs that are not needed any more; their commits are judged on where another run is on them.
+
+        Those on the target itself go on.
+        """
         stopped = [
-            self._queue.running.pop(run_id).chain for run_id in run_ids if run_id in self._queue.running
+            self._judged.pop(run_id)
+            for run_id in run_ids
+            if self._queue.running.pop(run_id, None) is not None
         ]
-        kept = {run.chain for run in self._queue.running.values()}
-        for chain in stopped:
-            candidate = self._queue.chains.known(chain)
-            if chain not in kept and candidate is not None:
-                inside = self._inside.before_last(chain, [*self._inside.asked_of(chain)])
-                for tip in (*(each.tip for each in inside), candidate.tip):
-                    self._turn.request(StopJudging(commit=tip.commit))
+        kept = frozenset[str]().union(*self._judged.values())
+        for commit in sorted(frozenset[str]().union(*stopped) - kept):
+            self._turn.request(StopJudging(commit=commit))
 
     def judged(self, event: ChainJudged) -> None:
         """Record what gates said of a chain; one that could not be asked says nothing."""
         wanted = self._queue.running.pop(event.run, None)
         if wanted is None:
             return
+        del self._judged[event.run]
         self._queue.sight.end(event.run, seconds=event.ended - event.started)
         self._queue.changed()
         fault = event.unanswered()

@@ -51,9 +51,9 @@ class CommitsInside:
         if self._queue.policy.proof is not Proof.COMMIT or candidate is None or chain.before is None:
             return ()
         member = self._queue.member(id_of(chain.item))
-        if item_of(member) != chain.item:
-            return ()  # its patches are others by now
         landing = member.landing_input()
+        if item_of(member) != chain.item or any(patch not in landing.tasks for patch, _ in candidate.steps):
+            return ()  # its patches are others by now, or some of them were dropped
         return [
             CommitInside(
                 label=f"{landing.name}/{landing.tasks[patch]}",
