@@ -8,7 +8,7 @@ import pytest
 
 from maingate.commits import Candidate
 from maingate.git.repository import Repository
-from maingate.landing.candidate import build
+from maingate.landing.candidate import build, moved
 from maingate.landing.strayed import JudgeStrayed, Strayed
 from maingate.patches.text.quoting import show_path
 from maingate.plan.choices import LandingStyle
@@ -227,3 +227,28 @@ def test_where_patches_cannot_be_told_apart_each_answers_for_all(repo: GitRepo) 
 
     assert isinstance(built(repo, commits, onto, LandingStyle.MERGE, judge), Candidate)
     assert asked == [("patch_0", ["one"]), ("patch_1", ["one"])]
+
+
+@pytest.mark.parametrize("style", LandingStyle)
+@pytest.mark.parametrize("is_rewritten", [False, True], ids=["moved", "rewritten"])
+def test_a_candidate_that_is_moved_has_nothing_of_where_it_was(
+    repo: GitRepo, style: LandingStyle, is_rewritten: bool
+) -> None:
+    """What is ahead gets its seal when it lands, and what was built on it is put on the sealed commit."""
+    first = repo.commit({"first": ""})
+    base = repo.commit({"base": ""})
+    edits = [repo.commit({"a": "new"}), repo.commit({"b": "new"})]
+    repo.git("reset", "-q", "--hard", first if is_rewritten else base)
+    unsealed = repo.commit({"ahead": ""})
+    sealed = repo.git("commit-tree", f"{unsealed}^{{tree}}", "-p", f"{unsealed}^", "-m", "sealed").strip()
+    candidate = built(repo, edits, unsealed, style)
+    assert isinstance(candidate, Candidate)
+    with Repository.open(repo.path) as repository:
+        onto = moved(repository, candidate, tip_of(repository, sealed))
+    history = repo.git("rev-list", onto.tip.commit).split()
+    assert sealed in history
+    assert unsealed not in history
+    assert {*onto.commits.values(), *(tip.commit for _, tip in onto.steps)} <= {*history}
+    assert repo.git("rev-parse", f"{onto.tip.commit}^{{tree}}").strip() == candidate.tip.tree
+    if style is LandingStyle.MERGE and not is_rewritten:
+        assert {*edits} <= {*history}

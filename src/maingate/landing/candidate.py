@@ -103,14 +103,16 @@ def moved(repository: Repository, candidate: Candidate, onto: Tip) -> Candidate:
     while commit != candidate.onto.commit:
         path.append(commit)
         commit = repository.read_commit(commit).parents[0]
+    steps = [tip.commit for _, tip in candidate.steps]
+    merged = steps if candidate.tip.commit not in steps else []  # made on the same commit, before the merge
     now = {candidate.onto.commit: onto.commit}
-    for old_id in reversed(path):
+    for old_id in (*merged, *reversed(path)):
         old = repository.read_commit(old_id)
         write = repository.write_commit if old_id == candidate.tip.commit else repository.finish_commit
         now[old_id] = write(
             commit_content(
                 tree=old.tree,
-                parents=[now[old.parents[0]], *old.parents[1:]],
+                parents=[now.get(parent, parent) for parent in old.parents],
                 message=old.message,
                 author=old.author,
                 committer=old.committer,
