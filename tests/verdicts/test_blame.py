@@ -96,6 +96,23 @@ def test_a_gate_that_is_red_on_purpose_is_not_asked_about() -> None:
     assert (judgement.opinion, asked) == (Opinion.FAILED, [])
 
 
+def test_a_gate_whose_file_the_change_brings_does_not_excuse_it() -> None:
+    """The gate cannot pass on the base, so that its failure there says nothing; other gates still count."""
+    failed, on_base = bad("a", lacks=frozenset({"sh"})), bad("a", lacks=frozenset({"sh", "tests/new.sh"}))
+    judgement, asked = judged(failed, base={"a": on_base})
+    assert (judgement.opinion, asked) == (Opinion.FAILED, ["a"])
+    assert judgement.reason is not None
+    assert judgement.reason.code is ReasonCode.GATE_FAILED
+    known = Case(label="w/a", base="b" * 40, answers=[failed], on_base={"a": on_base})
+    assert known.doubted() == []
+    both, asked = judged(failed, bad("b"), base={"a": on_base, "b": bad("b")})
+    assert (both.opinion, asked) == (Opinion.UNDECIDED, ["a", "b"])
+    removed, _ = judged(on_base, base={"a": failed})
+    assert removed.opinion is Opinion.UNDECIDED
+    unprepared = bad("a", fault=ReasonCode.PREPARE_FAILED, lacks=frozenset({"tests/new.sh"}))
+    assert judged(bad("a"), base={"a": unprepared})[0].opinion is Opinion.UNDECIDED
+
+
 @pytest.mark.parametrize("fault", sorted(NOT_RUN))
 @pytest.mark.parametrize("mends", ["", "a"])
 def test_a_gate_that_was_not_run_blames_nobody(fault: str, mends: str) -> None:

@@ -47,7 +47,7 @@ def test_what_failed_for_a_moment_is_tried_again(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(verdicts, "are_there", lambda _: True)
     monkeypatch.setattr(verdicts, "known", known)
-    parts: dict[str, Any] = {name: SimpleNamespace() for name in ("executions", "records")}
+    parts: dict[str, Any] = {name: SimpleNamespace() for name in ("executions", "records", "files")}
     service = VerdictService(
         definitions={},
         keys=SimpleNamespace(key=lambda *_: "k"),  # type: ignore[arg-type]

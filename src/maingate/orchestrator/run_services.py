@@ -17,6 +17,7 @@ from maingate.orchestrator.worker_roster import Roster
 from maingate.plan.model import Plan
 from maingate.state.steps.step import Head, Step
 from maingate.verdicts.clashes import Clashes
+from maingate.verdicts.named_files import NamedFiles
 from maingate.verdicts.records import VerdictRecords
 from maingate.verdicts.repeated_executions import GateExecutions
 from maingate.verdicts.service import VerdictService
@@ -111,6 +112,7 @@ class RunServices:
             keys=jobs.keys,
             executions=executions,
             records=records,
+            files=NamedFiles(deps.repository, plan.gates),
             database=deps.database,
         )
         return cls(recorder=recorder, roster=roster, pool=pool, jobs=jobs, verdicts=verdicts, writer=writer)

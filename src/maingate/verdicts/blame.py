@@ -47,6 +47,7 @@ class GateAnswer:
         code: The code of a failure.
         message: A sentence about a failure, or a remark on a pass.
         excerpt: The end of its output.
+        lacks: Of a failure, the words of the gate's command that name no file of the tree.
     """
 
     gate: str
@@ -61,6 +62,7 @@ class GateAnswer:
     code: ReasonCode = ReasonCode.GATE_FAILED
     message: str = ""
     excerpt: str = ""
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,9 @@ class Case:
     def _depends_on_base(self, failure: GateAnswer) -> bool:
         if failure.fault == ReasonCode.PREPARE_FAILED:
             return True  # what may be red must be prepared all the same
+        base = self.on_base.get(failure.gate)
+        if base is not None and base.fault is None and base.lacks - failure.lacks:
+            return False  # the change brings a file that the gate names, without which it cannot pass
         return failure.fault not in NOT_RUN and failure.gate not in self.red_on_base
 
     def _excuse(self, failure: GateAnswer) -> Reason | None:

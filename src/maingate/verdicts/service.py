@@ -22,6 +22,7 @@ from maingate.reasons import Reason, ReasonCode
 from maingate.state.steps import gates as gate_steps
 from maingate.verdicts.blame import GateAnswer
 from maingate.verdicts.keys import VerdictKeys
+from maingate.verdicts.named_files import NamedFiles
 from maingate.verdicts.records import VerdictRecords, answer_of
 from maingate.verdicts.repeated_executions import DrainedError, GateExecutions, Running
 from maingate.verdicts.subject import JudgedSubject
@@ -35,6 +36,7 @@ class VerdictService:
         keys: Makes the key under which a verdict is known.
         executions: Runs gates.
         records: Writes down what was found out.
+        files: Looks up the files that gates name.
         database: Holds what earlier runs found out.
     """
 
@@ -45,10 +47,11 @@ class VerdictService:
         keys: VerdictKeys,
         executions: GateExecutions,
         records: VerdictRecords,
+        files: NamedFiles,
         database: Database,
     ) -> None:
         self.definitions, self._keys, self._database = definitions, keys, database
-        self._executions, self._records = executions, records
+        self._executions, self._records, self._files = executions, records, files
         with database.read() as conn:
             self._has_past = verdicts.are_there(conn)
         self._answers: dict[str, asyncio.Task[GateAnswer]] = {}
@@ -181,7 +184,8 @@ class VerdictService:
             answer = replace(answer, is_flaky=answer.is_flaky or self._failures.pop(key, 0) > 0)
         elif answer.fault is None:
             self._failures[key] += 1
-            answer = replace(answer, is_sure=not once or self._failures[key] > 1)
+            is_sure = not once or self._failures[key] > 1
+            answer = replace(answer, is_sure=is_sure, lacks=self._files.absent(gate, tip.tree))
         if ended.attempts == 0:
             return replace(answer, gate_id=None)
         # The consequences of the answer are recorded after it, in the same order: no need to wait here.

@@ -114,3 +114,31 @@ def test_a_later_attempt_that_was_cancelled_supersedes_nothing(work: Work) -> No
     assert item["code"] == "stopped"
     assert work.call("cancel", "land agent", "--operator", "ada").returncode in {0, 3}
     assert [item["code"] for item in work.items()] == ["quarantined"]
+
+
+def test_a_gate_of_the_command_that_fails_on_the_target_too_may_be_wrong_itself(work: Work) -> None:
+    """Nothing tells whether it can pass there; the item says both, and its command has the gate."""
+    work.repo.git("switch", "-q", "-c", "agent")
+    work.repo.commit({"new.txt": "x\n"})
+    work.land("--gate", "new=grep -qr --include=*.txt y", ends=1)
+    (item,) = [each for each in work.items() if each["code"] == "base_red"]
+    assert "; mend main, or the gate if it tests what the patch brings, then try it again" in item["why"]
+    assert item["command"] == "maingate land agent --into main --gate 'new=grep -qr --include=*.txt y'"
+
+
+@pytest.mark.parametrize("landing", ["merge", "squash"])
+def test_a_gate_that_runs_a_file_of_the_branch_refuses_the_branch_and_not_the_target(
+    work: Work, landing: str
+) -> None:
+    """Without the branch there is no such file, so that the gate fails on the target, too."""
+    work.repo.git("switch", "-q", "-c", "agent")
+    work.repo.commit({"new.sh": "echo this is new; exit 1\n"}, "new")
+    gate = ("--gate", "new=sh new.sh", "--landing", landing)
+    work.land(*gate, ends=1)
+    (item,) = work.items()
+    assert (item["code"], item["about"]["name"]) == ("quarantined", "agent/0001-new")
+    assert item["command"] == "maingate land agent --into main --gate 'new=sh new.sh'"
+    work.repo.write({"new.sh": "exit 0\n"})
+    work.repo.git("commit", "-q", "-a", "--amend", "--no-edit")
+    work.land(*gate, ends=0)
+    assert work.items() == []

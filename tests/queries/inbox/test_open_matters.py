@@ -201,6 +201,9 @@ def test_branches_that_a_red_base_stopped_are_landed_again() -> None:
     branches = frozenset({"refs/heads/a", "refs/heads/b"})
     there = InboxRows(now=NOW, red_bases=[red], branches=branches)
     assert only(there).command == "maingate land a b --into main"
+    gated = replace(there, own_gates={"run_1": {"unit": "pytest -q"}})
+    assert only(gated).command == "maingate land a b --into main --gate 'unit=pytest -q'"
+    assert "; mend main, or the gate if it tests what the patch brings, then try" in only(gated).why
     gone = InboxRows(now=NOW, red_bases=[red], branches=frozenset({"refs/heads/a"}))
     assert only(gone).command == "maingate run /p/plan.yaml"
 

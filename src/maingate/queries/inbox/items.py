@@ -4,7 +4,7 @@ docs/COMMANDS.md describes each kind and the rule that ends it. A matter that en
 """
 
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from maingate.db.dao.breakers import BreakerRow
@@ -63,14 +63,14 @@ def items_of(rows: InboxRows) -> list[InboxItem]:
     found = [
         *(item for run in rows.runs for item in _of_run(run)),
         *map(_behind, rows.behind),
-        *(_red_base(red, rows.branches) for red in rows.red_bases),
+        *(_red_base(red, rows) for red in rows.red_bases),
         *(_open(breaker) for breaker in rows.breakers if breaker.state is BreakerState.OPEN),
         *(_stuck(about, stuck, rows) for about, stuck in rows.stuck),
         *map(_unapproved, rows.unapproved),
         *(_alert(one) for one in rows.alerts if one.rule.name not in _TOLD),
         *map(_webhook, rows.webhooks),
         *(_ordered(order) for order in rows.orders if order.control.kind in ENDED_BY_PERSON),
-        *(_quarantined(patch, rows.branches) for patch in undecided(rows)),
+        *(_quarantined(patch, rows) for patch in undecided(rows)),
     ]
     return sorted(found, key=lambda item: (-_SEVERITIES.index(item.severity), item.since or rows.now))
 
@@ -183,7 +183,7 @@ def _behind(checkout: Behind) -> InboxItem:
     )
 
 
-def _red_base(red: RedBase, branches: Collection[str]) -> InboxItem:
+def _red_base(red: RedBase, rows: InboxRows) -> InboxItem:
     first = red.patches[0]
     detail: Mapping[str, Any] = first.reason.detail if first.reason else {}
     branch, gate = short_name(first.target_ref), detail.get("gate")
@@ -191,10 +191,12 @@ def _red_base(red: RedBase, branches: Collection[str]) -> InboxItem:
     state = f"gate {gate} fails on {branch} itself" if is_same else f"gate {gate} failed on {branch} before"
     many = len(red.patches) > 1
     again = f"try {'them' if many else 'it'} again"
-    step = f"mend {branch}, then {again}" if is_same else f"{branch} has moved since: {again}"
+    is_own = gate in rows.own_gates.get(first.run_id, ())
+    mend = f"mend {branch}, or the gate if it tests what the patch brings" if is_own else f"mend {branch}"
+    step = f"{mend}, then {again}" if is_same else f"{branch} has moved since: {again}"
     command = f"maingate patch recover {first.id}"
-    if all(patch.source in branches for patch in red.patches):
-        command = _landing(red.patches)
+    if all(patch.source in rows.branches for patch in red.patches):
+        command = _landing(red.patches, rows)
     elif many and red.has_plan_file and first.plan_file is not None:
         command = f"maingate run {shlex.quote(first.plan_file)}"
     return InboxItem(
@@ -262,18 +264,21 @@ def _unapproved(patch: UnapprovedPatch) -> InboxItem:
     )
 
 
-def _landing(patches: Sequence[RefusedPatch]) -> str:
-    """Return the command that lands the branches of patches again; all are for one target."""
+def _landing(patches: Sequence[RefusedPatch], rows: InboxRows) -> str:
+    """Return the command that lands the branches of patches of a run again, with the gates that it had."""
+    first = patches[0]
     names = dict.fromkeys(short_name(patch.source or "") for patch in patches)
-    return shlex.join(["maingate", "land", *names, "--into", short_name(patches[0].target_ref)])
+    gates = rows.own_gates.get(first.run_id, {}).items()
+    options = [word for name, command in gates for word in ("--gate", f"{name}={command}")]
+    return shlex.join(["maingate", "land", *names, "--into", short_name(first.target_ref), *options])
 
 
-def _quarantined(patch: RefusedPatch, branches: Collection[str]) -> InboxItem:
+def _quarantined(patch: RefusedPatch, rows: InboxRows) -> InboxItem:
     code = patch.reason.code if patch.reason else None
     reason = f"{code}: {patch.reason.message}" if patch.reason else "refused"
     command = f"maingate patch recover {patch.id}"
-    if patch.source is not None and patch.source in branches:
-        command = _landing([patch])
+    if patch.source is not None and patch.source in rows.branches:
+        command = _landing([patch], rows)
         reason += f"; branch {short(short_name(patch.source))}: {ADVICE[step_after(str(code))]}"
     elif patch.tool is not None:
         command += f" --tool {shlex.quote(patch.tool)}"

@@ -56,7 +56,8 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
         alive = {run.id: run for run in unfinished if context.is_at_work(conn, run)}
         quarantined = refused_patches.quarantined(conn, context.identity.id)
         red_bases = list(_red_bases(conn, context))
-        refused = [*quarantined, *(patch for red in red_bases for patch in red.patches)]
+        stopped = [patch for red in red_bases for patch in red.patches]
+        refused = [*newest_attempts(quarantined), *stopped]
         branches = _branches(context, refused)
         stuck = [each for run in alive.values() for each in _stuck(conn, context, run, now)]
         rows = InboxRows(
@@ -69,6 +70,7 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
             ),
             branches=frozenset(branches),
             merged=frozenset(_merged(context, quarantined, branches)),
+            own_gates=_own_gates(conn, refused, branches),
             tried_again=_tried_again(conn, quarantined),
             red_bases=red_bases,
             breakers=breakers.all_of(conn),
@@ -159,6 +161,22 @@ def _merged(
             head = repository.ref_value(target)
             if head is not None and repository.is_ancestor(branches[source], head):
                 yield source, target
+
+
+def _own_gates(
+    conn: Connection, refused: Sequence[RefusedPatch], branches: Mapping[str, str]
+) -> Mapping[str, Mapping[str, str]]:
+    """Return the gates of the plans of branches that the settings of their target did not have, by run."""
+    ids = {patch.run_id for patch in refused if patch.source in branches}
+    if not ids:
+        return {}
+    from maingate.plan.rules import without_inherited  # noqa: PLC0415 - only for the work of branches
+
+    found = {}
+    for row in runs.get_many(conn, ids).values():
+        own = without_inherited(row.plan, row.tree_settings).get("gates", {})
+        found[row.id] = {name: each["run"] for name, each in own.items() if isinstance(each["run"], str)}
+    return found
 
 
 def _red_bases(conn: Connection, context: RepositoryContext) -> Iterator[RedBase]:

@@ -187,6 +187,7 @@ class InboxRows:
         landed: The changes that are on a target: pairs of the change key and the target's ref.
         branches: The branches of which there is refused work, as far as they are there, by their full names.
         merged: Those that a target has: pairs of the branch and the target's ref.
+        own_gates: By run, the gates of its plan that are not of the settings of its target: commands by name.
         tried_again: The ids of those whose task or work a later run tries or has tried.
         red_bases: The red bases.
         breakers: The circuit breakers.
@@ -205,6 +206,7 @@ class InboxRows:
     landed: frozenset[tuple[str, str]] = frozenset()
     branches: frozenset[str] = frozenset()
     merged: frozenset[tuple[str, str]] = frozenset()
+    own_gates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tried_again: frozenset[str] = frozenset()
     red_bases: Sequence[RedBase] = ()
     breakers: Sequence[BreakerRow] = ()
