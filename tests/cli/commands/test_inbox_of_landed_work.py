@@ -86,6 +86,34 @@ def test_a_branch_that_is_corrected_and_landed_is_no_item(work: Work, tmp_path: 
     assert work.items() == []
 
 
+def test_a_renamed_branch_is_the_same_work(work: Work) -> None:
+    """The command has its new name; refused or landed by that, the refusal before is superseded."""
+    work.bad("agent")
+    work.land(ends=1)
+    work.repo.git("branch", "-m", "agent", "once")
+    work.repo.git("branch", "-m", "once", "better")
+    (first,) = work.items()
+    assert first["command"] == "maingate land better --into main"
+    work.land(ends=1)
+    (second,) = work.items()
+    assert second["about"]["id"] != first["about"]["id"]
+    work.repo.git("rm", "-q", "bad-agent")
+    work.repo.git("commit", "-q", "--amend", "--no-edit")
+    work.land(ends=0)
+    assert work.items() == []
+
+
+def test_a_branch_that_is_gone_leaves_the_patch_to_decide_about(work: Work) -> None:
+    """A new branch of another name is other work."""
+    work.bad("agent")
+    work.land(ends=1)
+    work.repo.git("switch", "-q", "main")
+    work.repo.git("branch", "-q", "-D", "agent")
+    work.repo.git("branch", "agent-2")
+    (item,) = work.items()
+    assert item["command"] == f"maingate patch recover {item['about']['id']}"
+
+
 def test_each_of_several_branches_is_work_of_its_own(work: Work) -> None:
     """What still is refused stays, and so does a refusal on another target."""
     work.repo.git("branch", "other")

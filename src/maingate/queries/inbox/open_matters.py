@@ -23,14 +23,13 @@ from maingate.db.dao import (
 )
 from maingate.db.dao.history import events, stops
 from maingate.db.dao.overviews import refused_patches
-from maingate.db.dao.overviews.refused_patches import RefusedPatch
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.webhooks import WebhookRow
 from maingate.db.sql.connection import Connection
-from maingate.git.targets import BRANCHES
 from maingate.landing.checkouts.behind import behind
 from maingate.monitoring.alerts import FAILING_LONG, firing
-from maingate.queries.inbox.items import items_of, newest_attempts
+from maingate.queries.inbox.items import items_of
+from maingate.queries.inbox.refused_work import refused_work
 from maingate.queries.inbox.values import About, InboxItem, InboxRows, OpenRun, RedBase, UnapprovedPatch
 from maingate.queries.waits.handed_over import handed_over
 from maingate.queries.waits.server_line import is_served
@@ -40,6 +39,7 @@ from maingate.settings.files import FILE_NAME
 from maingate.state.queue_control import in_force
 
 if TYPE_CHECKING:
+    from maingate.db.dao.overviews.refused_patches import RefusedPatch
     from maingate.monitoring.stuck_watch import Stuck
 
 __all__ = ("InboxItem", "inbox")
@@ -54,24 +54,21 @@ def inbox(context: RepositoryContext) -> list[InboxItem]:
     with context.database.read() as conn:
         unfinished = [run for run in runs.unfinished(conn) if context.is_own(run)]
         alive = {run.id: run for run in unfinished if context.is_at_work(conn, run)}
-        quarantined = refused_patches.quarantined(conn, context.identity.id)
         red_bases = list(_red_bases(conn, context))
-        stopped = [patch for red in red_bases for patch in red.patches]
-        refused = [*newest_attempts(quarantined), *stopped]
-        branches = _branches(context, refused)
+        refused = refused_work(conn, context, [patch for red in red_bases for patch in red.patches])
         stuck = [each for run in alive.values() for each in _stuck(conn, context, run, now)]
         rows = InboxRows(
             now=now,
             runs=[_open_run(conn, context, run, is_alive=run.id in alive) for run in unfinished],
             unapproved=[each for run in unfinished for each in _unapproved(conn, context, run)],
-            quarantined=quarantined,
+            quarantined=refused.quarantined,
             landed=frozenset(
-                refused_patches.landed_changes(conn, {patch.change_key for patch in quarantined})
+                refused_patches.landed_changes(conn, {patch.change_key for patch in refused.quarantined})
             ),
-            branches=frozenset(branches),
-            merged=frozenset(_merged(context, quarantined, branches)),
-            own_gates=_own_gates(conn, refused, branches),
-            tried_again=_tried_again(conn, quarantined),
+            branches=frozenset(refused.branches),
+            merged=refused.merged,
+            own_gates=refused.own_gates,
+            tried_again=refused.tried_again,
             red_bases=red_bases,
             breakers=breakers.all_of(conn),
             stuck=stuck,
@@ -136,47 +133,6 @@ def _unapproved(conn: Connection, context: RepositoryContext, run: RunRow) -> It
         if missing > 0:
             about = _part(run, "patch", patch.id, "/".join(names))
             yield UnapprovedPatch(about=about, missing=missing, since=patch.changed_at)
-
-
-def _tried_again(conn: Connection, quarantined: Sequence[RefusedPatch]) -> frozenset[str]:
-    return frozenset(
-        patch.id for patch in newest_attempts(quarantined) if refused_patches.is_tried_again(conn, patch)
-    )
-
-
-def _branches(context: RepositoryContext, refused: Sequence[RefusedPatch]) -> Mapping[str, str]:
-    """Return the newest commit of each branch of which there is refused work, as far as it is there."""
-    wanted = {patch.source for patch in refused if patch.source is not None}
-    there = context.repository.refs_under(BRANCHES) if wanted else {}
-    return {ref: commit for ref, commit in there.items() if ref in wanted}
-
-
-def _merged(
-    context: RepositoryContext, quarantined: Sequence[RefusedPatch], branches: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Yield the branches that a target has, each with the target: nothing is left to land of them."""
-    repository = context.repository
-    for source, target in {(patch.source, patch.target_ref) for patch in quarantined}:
-        if source is not None and source in branches:
-            head = repository.ref_value(target)
-            if head is not None and repository.is_ancestor(branches[source], head):
-                yield source, target
-
-
-def _own_gates(
-    conn: Connection, refused: Sequence[RefusedPatch], branches: Mapping[str, str]
-) -> Mapping[str, Mapping[str, str]]:
-    """Return the gates of the plans of branches that the settings of their target did not have, by run."""
-    ids = {patch.run_id for patch in refused if patch.source in branches}
-    if not ids:
-        return {}
-    from maingate.plan.rules import without_inherited  # noqa: PLC0415 - only for the work of branches
-
-    found = {}
-    for row in runs.get_many(conn, ids).values():
-        own = without_inherited(row.plan, row.tree_settings).get("gates", {})
-        found[row.id] = {name: each["run"] for name, each in own.items() if isinstance(each["run"], str)}
-    return found
 
 
 def _red_bases(conn: Connection, context: RepositoryContext) -> Iterator[RedBase]:
