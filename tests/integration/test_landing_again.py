@@ -1,5 +1,6 @@
 """What the target holds already lands no second time, however well it would fit."""
 
+import json
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from maingate.bootstrap import Maingate
+from maingate.cli.views.headline import target_line
 from maingate.db.dao import patches
 from maingate.git.command import GitResult
 from maingate.git.repository import Repository
@@ -14,6 +16,9 @@ from maingate.ids import RunId
 from maingate.orchestrator.snapshot_loader import load
 from maingate.patches.apply.already_there import AlreadyThere
 from maingate.patches.intake import Intake, take_in
+from maingate.queries.details.patch import patch_or_task_detail
+from maingate.queries.runs.standing import run_standing
+from maingate.queries.waits.explain import why
 from support.examples import thorough
 from support.factories import GitRepo
 from support.landing import Landed, land, one_each
@@ -158,6 +163,51 @@ def test_a_series_lands_again_in_order_only_once(repo: GitRepo, on_applied: str)
     assert second.patch_state("w/t0") == ("quarantined" if is_refused else "dropped")
     assert second.workstream("w")["landed"] is None
     assert repo.head("main") == head
+
+
+def test_what_was_passed_over_is_not_there_once_the_patch_that_brought_it_is_rolled_back(
+    repo: GitRepo,
+) -> None:
+    """Status, the patch and its wait say so, with who did it and why, until the change has landed again."""
+    repo.commit({"a": "".join(LINES)})
+    patch = repo.diff_of({"a": "".join(LINES).replace("line 3\n", "three\n")})
+    streams = {"w": {"tasks": {"t": {"patch": "p"}}}, "other": {"tasks": {"t": {"noop": True}}}}
+    folders = [repo.path.parent / name for name in ("first", "second", "third")]
+    first, second = (land(repo, {"p": patch}, workstreams=streams, folder=folder) for folder in folders[:2])
+    run_id = RunId(second.report["run_id"])
+
+    def shown() -> list[Any]:
+        with Maingate.open(repo.path) as maingate:
+            told = maingate.report(run_id)
+            parts = run_standing(maingate.context, run_id)["workstreams"]
+            assert [one["taken_back"] for one in parts] == [one["taken_back"] for one in told["workstreams"]]
+            detail, _ = patch_or_task_detail(maingate.context, told["tasks"][0]["patch"]["id"])
+            why_ended = why(maingate.context, told["workstreams"][0]["id"]).what
+        found = [told["workstreams"][0], told["tasks"][0], detail]
+        assert [one["taken_back"] for one in (told["workstreams"][1], told["tasks"][1])] == [None, None]
+        assert len({json.dumps(one["taken_back"]) for one in found}) == 1
+        gone = found[0]["taken_back"]
+        assert gone is None or why_ended.endswith(gone["message"])
+        return [None if gone is None else (gone["patch"], gone["run"], gone["message"]), target_line(told)]
+
+    assert second.code("w/t") == "already_applied"
+    assert shown()[0] is None
+    brought = first.task("w/t")["patch"]["id"]
+    with Maingate.open(repo.path) as maingate:
+        maingate.rollback.roll_back([brought], label="it", reason="wrong", operator="ada")
+    gone, line = shown()
+    assert gone[:2] == (brought, first.report["run_id"])
+    assert gone[2] == f"the target had it with {brought} of plan, rolled back since: ada: wrong"
+    assert "there already" not in line
+    assert "1 rolled back since" in line
+    third = land(
+        repo,
+        {"p": repo.diff_of({"a": "".join(LINES).replace("line 3\n", "three\n")})},
+        workstreams=streams,
+        folder=folders[2],
+    )
+    assert third.workstream("w")["landed"] is not None
+    assert shown()[0] is None
 
 
 def test_a_series_whose_first_patch_went_in_upstream_lands_the_rest(repo: GitRepo) -> None:

@@ -134,6 +134,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
                 "landed": None,
                 "waiting": waiting,
                 "stuck": None,
+                "taken_back": None,
             }
         ],
         "tasks": [
@@ -147,6 +148,7 @@ def test_a_run_that_has_not_begun_has_everything_and_claims_nothing(conn: Connec
                 "patch": None,
                 "waiting": waiting,
                 "stuck": None,
+                "taken_back": None,
             }
         ],
         "gates": {"run": 0, "reused": 0, "passed": 0, "failed": 0, "flaky": 0, "lost": 0},

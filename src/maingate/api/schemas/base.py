@@ -57,3 +57,12 @@ class ProblemDocument(BaseModel):
     code: str = Field(examples=["not_found"])
     problems: list[dict[str, Any]] | None = None
     errors: list[dict[str, Any]] | None = None
+
+
+class RolledBackSince(BaseModel):
+    """The rollback by which a change that the target had already is not there any more."""
+
+    patch: str
+    run: str
+    message: str
+    at: str

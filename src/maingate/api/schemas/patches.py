@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from maingate.api.schemas.base import Lifecycle, Page, Reason, Target
+from maingate.api.schemas.base import Lifecycle, Page, Reason, RolledBackSince, Target
 
 
 class Scope(BaseModel):
@@ -75,6 +75,7 @@ class PatchDetail(PatchItem):
     """A patch, with the gates that judged it and its history."""
 
     gates: list[JudgingGate]
+    taken_back: RolledBackSince | None
     history: list[Change]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from maingate.api.schemas.base import Lifecycle, Page, Reason, Sparse, Target
+from maingate.api.schemas.base import Lifecycle, Page, Reason, RolledBackSince, Sparse, Target
 from maingate.api.schemas.workstreams_and_tasks import TaskPatch
 
 
@@ -133,6 +133,7 @@ class ReportWorkstream(BaseModel):
     landed: str | None
     waiting: Waiting | None
     stuck: dict[str, Any] | None
+    taken_back: RolledBackSince | None
 
 
 class ReportTask(BaseModel):
@@ -147,6 +148,7 @@ class ReportTask(BaseModel):
     patch: TaskPatch | None
     waiting: Waiting | None
     stuck: dict[str, Any] | None
+    taken_back: RolledBackSince | None
 
 
 class ReportTarget(Target):

@@ -80,7 +80,7 @@ def target_line(report: Report) -> str:
     landed = sum(stream["landed"] is not None for stream in completed)
     unchanged = len(completed) - landed
     rest = f", {unchanged} had nothing to land" if unchanged else ""
-    if there := sum(is_there_already(stream) for stream in completed):
+    if there := sum(is_there_already(stream) and not stream.get("taken_back") for stream in completed):
         rest += f" ({there} there already)" if there < len(streams) else " (nothing left to do)"
     if back := len(rolled_back(report)):
         rest += f", {back} rolled back since"
@@ -99,16 +99,21 @@ def is_there_already(part: Report) -> bool:
 
 
 def rolled_back(report: Report) -> dict[str, str]:
-    """Return the workstreams that landed and of which no patch is left on the target, with the reason."""
+    """Return the workstreams of which no change is left on the target, with the reason.
+
+    They landed, or were passed over because the target had their changes already.
+    """
     patches: dict[str, list[Report]] = {}
     for task in report["tasks"]:
         if task["patch"] and task["patch"]["state"] in {"committed", "rolled_back"}:
             patches.setdefault(task["name"].partition("/")[0], []).append(task["patch"])
-    return {
+    back = {
         name: (own[-1]["reason"] or {}).get("message", "")
         for name, own in patches.items()
         if all(patch["state"] == "rolled_back" for patch in own)
     }
+    passed_over = (stream for stream in report["workstreams"] if stream.get("taken_back"))
+    return back | {stream["name"]: stream["taken_back"]["message"] for stream in passed_over}
 
 
 def gates_line(gates: Mapping[str, int]) -> str:

@@ -24,6 +24,8 @@ def print_patch(out: "Console", shown: Mapping[str, Any]) -> None:
     if shown["summary"] not in ("", shown["task"]):
         out.print(f"  {safe(shown['summary'])}")
     print_reason(out, shown["reason"])
+    if gone := shown["taken_back"]:
+        out.print(f"  {safe(gone['message'])}", style="yellow", soft_wrap=True)
     out.print()
     print_facts(out, _facts(shown))
     _print_gates(out, shown["gates"])

@@ -86,7 +86,7 @@ def _print_landed(out: "Console", report: Report) -> None:
 
 
 def _print_rolled_back(out: "Console", report: Report) -> None:
-    """Print the workstreams that landed and of which nothing is left on the target."""
+    """Print the workstreams of which nothing is left on the target."""
     back = rolled_back(report)
     if not back:
         return
@@ -141,6 +141,8 @@ def _print_waiting(out: "Console", tasks: Sequence[Report]) -> None:
 def _why(entity: Report, reason: Report | None = None) -> str:
     """Return why an entity is in its state: its wait, its lack of progress, or the reason of its end."""
     waiting, stuck = entity.get("waiting"), entity.get("stuck")
+    if gone := entity.get("taken_back"):
+        return safe(gone["message"])
     if waiting is None:
         return reason_line(reason or entity["reason"])
     verb = "works:" if waiting["moving"] else "waits for"

@@ -8,6 +8,7 @@ from typing import Any
 from maingate.db.dao import approvals, artifacts, gates, patches, runs, workstreams
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.history import events
+from maingate.db.dao.overviews.taken_back import taken_back
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.sql.connection import Connection
@@ -161,6 +162,7 @@ def describe_patch(conn: Connection, context: RepositoryContext, row: PatchRow) 
     named, is_base_red = _gate_named(row)
     mine |= gates.get_many(conn, [named] if named else [])  # it may have judged for another patch first
     without = _trees_without(conn, context, row)
+    gone = taken_back(conn, row.run_id).get(row.id)
     return {
         **patch_json(row, names[row.task_id]),
         "quarantine_file": str(kept) if row.state == "quarantined" and kept.exists() else None,
@@ -169,6 +171,7 @@ def describe_patch(conn: Connection, context: RepositoryContext, row: PatchRow) 
             | ({"judged": "base"} if is_base_red and gate.id == named else {})
             for gate in mine.values()
         ],
+        "taken_back": None if gone is None else gone.as_json(),
         "history": [history_json(event) for event in events.query(conn, entity=row.id)],
     }
 

@@ -3,7 +3,7 @@
 Read from the database alone; the standing of a run is derived here each time and stored nowhere.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from maingate.db.dao import patches, runs, verdicts
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.history import stops
+from maingate.db.dao.overviews.taken_back import TakenBack, taken_back
 from maingate.db.dao.runs import RunRow
 from maingate.db.sql.connection import Connection
 from maingate.errors import UsageError
@@ -166,7 +167,11 @@ class RunReporter:
 
     def _workstreams(self) -> list[Json]:
         return [
-            {**report_parts.workstream_json(stream), **self._standing(stream)}
+            {
+                **report_parts.workstream_json(stream),
+                **self._standing(stream),
+                "taken_back": report_parts.taken_back_of_stream(stream, self._rows.patches, self._taken_back),
+            }
             for stream in self._rows.workstreams
         ]
 
@@ -177,6 +182,7 @@ class RunReporter:
             {
                 **report_parts.task_json(task, names[task.workstream_id], newest.get(task.id)),
                 **self._standing(task),
+                "taken_back": report_parts.taken_back_of_task(task, newest.get(task.id), self._taken_back),
             }
             for task in self._rows.tasks
         ]
@@ -184,6 +190,11 @@ class RunReporter:
     def _gates(self) -> Json:
         judged = [*(patch.id for patch in self._rows.patches), *(each.id for each in self._rows.workstreams)]
         return report_parts.gates_json(self._rows.gates, verdicts.evidence(self._conn, judged))
+
+    @cached_property
+    def _taken_back(self) -> Mapping[str, TakenBack]:
+        """The changes that were on the target already, and were rolled back since, by the patches."""
+        return taken_back(self._conn, self._run.id)
 
     def _standing(self, row: EntityRow) -> Json:
         """Return why an entity waits, and since when it has not moved for too long."""

@@ -1,12 +1,13 @@
 """The public JSON objects of the parts of a run, as its report has them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
 from maingate.db.dao.overviews.run_counts import GateCount
+from maingate.db.dao.overviews.taken_back import TakenBack
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
@@ -16,6 +17,8 @@ from maingate.events import iso_millis
 from maingate.reasons import Reason
 from maingate.state.gate import GateState
 from maingate.state.holds import HoldCode
+from maingate.state.task import TaskState
+from maingate.state.workstream import WorkstreamState
 
 Json = dict[str, Any]
 
@@ -51,6 +54,23 @@ def task_json(task: TaskRow, workstream: str, patch: PatchRow | None) -> Json:
         "retry_count": task.retry_count,
         "patch": None if patch is None else patch_json(patch),
     }
+
+
+def taken_back_of_task(task: TaskRow, patch: PatchRow | None, found: Mapping[str, TakenBack]) -> Json | None:
+    """Return the rollback of the changes that a passed-over task had on the target; None without one."""
+    if patch is None or task.state is not TaskState.COMPLETED or patch.id not in found:
+        return None
+    return found[patch.id].as_json()
+
+
+def taken_back_of_stream(
+    stream: WorkstreamRow, patches: Iterable[PatchRow], found: Mapping[str, TakenBack]
+) -> Json | None:
+    """Return the first such rollback of a workstream that had nothing to land; None without one."""
+    if stream.state is not WorkstreamState.COMPLETED or stream.landed_commit is not None:
+        return None
+    mine = (found[patch.id] for patch in patches if patch.workstream_id == stream.id and patch.id in found)
+    return next((one.as_json() for one in mine), None)
 
 
 def patch_json(patch: PatchRow) -> Json:

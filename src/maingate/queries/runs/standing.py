@@ -13,6 +13,7 @@ from maingate.db.dao import patches, runs, tasks, tool_runs, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.history import stops
 from maingate.db.dao.overviews import run_counts
+from maingate.db.dao.overviews.taken_back import taken_back
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
 from maingate.db.dao.workstreams import WorkstreamRow
@@ -62,6 +63,8 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
         stopped = None if is_alive or has_ended(run) else stops.last(conn, run.id)
         spent, paused = tool_runs.spent_by_run(conn, run.id), stops.paused_seconds(conn, run.id)
         wanted = [each for each in streams if each.id == opened] or (streams if len(streams) == 1 else [])
+        gone = taken_back(conn, run.id)
+        passed_over = patches.get_many(conn, gone).values()
         shown = [_with_tasks(conn, run, each, waits) for each in wanted]
         landed = sum(stream.landed_commit is not None for stream in streams)
         left, back = (
@@ -105,6 +108,7 @@ def run_standing(context: RepositoryContext, run_id: RunId, opened: str = "") ->
                 "tasks": dict(counts.get(stream.id, {})),
                 "waiting": _json_of(waits, stream),
                 "stuck": stuck.get(stream.id),
+                "taken_back": report_parts.taken_back_of_stream(stream, passed_over, gone),
             }
             for stream in streams
         ],
@@ -131,6 +135,7 @@ def _with_tasks(conn: Connection, run: RunRow, stream: WorkstreamRow, waits: Map
     """Return a workstream with its tasks."""
     of_stream, needs = tasks.of_workstream(conn, stream.id), tasks.needs(conn, run.id)
     newest = patches.present(patches.of_tasks(conn, [task.id for task in of_stream]))
+    gone = taken_back(conn, run.id)
     return {
         "id": stream.id,
         "run_id": run.id,
@@ -150,6 +155,7 @@ def _with_tasks(conn: Connection, run: RunRow, stream: WorkstreamRow, waits: Map
                 "started_at": task.started_at,
                 "completed_at": task.completed_at,
                 "waiting": _json_of(waits, task),
+                "taken_back": report_parts.taken_back_of_task(task, newest.get(task.id), gone),
                 "kind": task.kind,
                 "decisions": _decisions_about(task, stream, of_stream, needs.get(task.id, ())),
             }

@@ -11,6 +11,7 @@ from typing import Any, Final
 from maingate.db.dao import gates, patches, runs, tasks, workstreams
 from maingate.db.dao.entity import EntityRow
 from maingate.db.dao.gates import GateRow
+from maingate.db.dao.overviews.taken_back import TakenBack, taken_back
 from maingate.db.dao.patches import PatchRow
 from maingate.db.dao.runs import RunRow
 from maingate.db.dao.tasks import TaskRow
@@ -23,7 +24,7 @@ from maingate.queries.waits.not_running import Standstill
 from maingate.queries.waits.run_rows import RunRows, has_ended, read_unfinished
 from maingate.queries.waits.sentences import Explainer
 from maingate.queries.waits.server_line import server_line
-from maingate.reasons import Reason
+from maingate.reasons import Reason, ReasonCode
 from maingate.repository_context import RepositoryContext
 from maingate.state.holds import HoldCode
 from maingate.state.patch_ledger import PatchState
@@ -55,7 +56,7 @@ def why(context: RepositoryContext, entity_id: str) -> Explanation:
         row = _entity(conn, entity_id)
         run = row if isinstance(row, RunRow) else runs.get(conn, RunId(row.context.run_id or ""))
         if has_ended(row) or has_ended(run):
-            return _ended(row)
+            return _ended(row, _taken_back(conn, row))
         return _of_unfinished(context, conn, row, run)
 
 
@@ -110,10 +111,22 @@ def _of_unfinished(context: RepositoryContext, conn: Connection, row: EntityRow,
     return Explainer(rows).explain(row) if context.is_at_work(conn, run) else _abandoned(row, rows)
 
 
-def _ended(row: EntityRow) -> Explanation:
+def _taken_back(conn: Connection, row: EntityRow) -> TakenBack | None:
+    """Return the rollback of what a passed-over entity had on the target; None without one."""
+    reason = _reason(row)
+    if reason is None or reason.code is not ReasonCode.ALREADY_APPLIED or row.context.run_id is None:
+        return None
+    found = taken_back(conn, row.context.run_id)
+    mine = patches.get_many(conn, found).values()
+    own = (each.id for each in mine if row.id in {each.id, each.task_id, each.workstream_id})
+    return next((found[patch] for patch in own), None)
+
+
+def _ended(row: EntityRow, gone: TakenBack | None) -> Explanation:
     """Return that an entity has ended, how, and the command that shows more or tries again."""
     reason = _reason(row)
     said = "" if reason is None else f": {reason.code}: {reason.message}"
+    said += "" if gone is None else f"; {gone.sentence}"
     return Explanation(
         code=HoldCode.ENDED,
         what=f"{row.state}{said}",
