@@ -207,6 +207,7 @@ class ExecutionService:
             if is_resumed:
                 self._note_resumption(run_id)
             yield holder
+            self._work.rescue.end_those_of_ended_runs()
         except Exception as error:
             self._note_stop(holder, run_id, error)
             raise

@@ -40,21 +40,34 @@ class RescueService:
             run_id: A run that this process has just taken hold of: nothing of it can be under way.
         """
         context = self._context
-        rescue(
-            context.database,
-            clock=context.clock,
-            host=socket.gethostname(),
-            recovery_window=context.settings.recovery_window,
-            is_abandoned=lambda conn, run: self._is_abandoned(conn, run, taken=run_id),
-        )
+        self._end_leftovers(run_id)
         if run_id is not None:
             context.repository.unlock(f"{PRIVATE_REFS}{run_id}/")
-        self._remove_left_leases()
         self._settle_rollbacks()
         self._catch_up()
         remove_abandoned()
         context.write_log()
         evidence.keep_missing(context.database, context.paths.quarantine, repository_id=context.identity.id)
+
+    def end_those_of_ended_runs(self) -> None:
+        """End what processes have left that were killed since this one has cleared up.
+
+        A process whose own run is over may still land the work of others. If it is killed then, its run is
+        not resumed, and the others, which take its place, have cleared up already.
+        """
+        self._end_leftovers(None)
+
+    def _end_leftovers(self, taken: RunId | None) -> None:
+        """End the workers, gates and leases of killed processes on record, and their survivors."""
+        context = self._context
+        rescue(
+            context.database,
+            clock=context.clock,
+            host=socket.gethostname(),
+            recovery_window=context.settings.recovery_window,
+            is_abandoned=lambda conn, run: self._is_abandoned(conn, run, taken=taken),
+        )
+        self._remove_left_leases()
 
     def _is_abandoned(self, conn: Connection, run_id: str, *, taken: RunId | None) -> bool:
         row = runs.get(conn, run_id)
