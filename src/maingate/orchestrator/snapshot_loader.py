@@ -161,6 +161,7 @@ def _workstream(plan: Plan, run: RunRow, row: WorkstreamRow) -> WorkstreamNode:
         ref=f"refs/maingate/{run.id}/{row.name}",
         state=row.state,
         reason=row.reason,
+        done_since=row.changed_at if row.state is WorkstreamState.VALIDATING else None,
     )
 
 

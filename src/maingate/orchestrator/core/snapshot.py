@@ -172,6 +172,7 @@ class WorkstreamNode:
         landed: The target's head once it landed; None when it had nothing to land.
         landed_by: The intent by which it landed; those of one target sort by the order of their landings.
         found_on: The target's head that had all of it when it was to land; None where that was not so.
+        done_since: When it was loaded: the time from which on only its landing was left; None before that.
         may_defer_gates: Whether its merged result may be judged before its patches, and these if that fails.
         defers_gates: Whether that is so still.
         intents: All intents to land it, oldest first.
@@ -199,6 +200,7 @@ class WorkstreamNode:
     begins_on: Tip | None = None
     base: Tip | None = None
     settled: Tip | None = None
+    done_since: datetime | None = None
     landed: Tip | None = None
     landed_by: str = ""
     found_on: Tip | None = None

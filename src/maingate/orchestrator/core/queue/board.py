@@ -44,9 +44,12 @@ class LandingBoard:
         self._run, self._approvals = run, approvals
         admitted = _micros(run.admitted)
         self._last = (admitted, len(run.order))
-        is_placed = [ws for ws in run.order if ws.state is WorkstreamState.VALIDATING or _is_ready_made(ws)]
-        self._placed: list[tuple[Place, Member]] = [((admitted, ws.landing), ws) for ws in is_placed]
-        self._ids = {ws.id for ws in is_placed}
+        ready = filter(_is_ready_made, run.order)
+        self._placed: list[tuple[Place, Member]] = [((admitted, ws.landing), ws) for ws in ready]
+        self._ids = {ws.id for _, ws in self._placed}
+        done = [ws for ws in run.order if ws.state is WorkstreamState.VALIDATING and ws.id not in self._ids]
+        for ws in sorted(done, key=lambda each: each.done_since or run.admitted):
+            self.put(ws, ws.done_since or run.admitted)  # as before the process that put it here was gone
         self._orders = QueueOrdersRead()
         self._kept: frozenset[str] | None = None
         self.on_board: Sequence[Member] = ()
