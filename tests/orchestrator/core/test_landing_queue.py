@@ -481,12 +481,14 @@ class Deferred(Queue):
     bad_patches: set[str] = field(default_factory=set)
     judged: list[str] = field(default_factory=list)
     failures: list[int | None] = field(default_factory=list)
+    blamed: list[tuple[str, ...]] = field(default_factory=list)
 
     def answer(self, core: Core, effect: Effect) -> CoreEvent | None:
         """Answer, and note which patches were judged by themselves."""
         if isinstance(effect, JudgePatch):
             self.judged.append(core.task(effect.task).label)
             self.failures.append(effect.failures)
+            self.blamed.append(effect.blamed)
         return super().answer(core, effect)
 
     def is_red(self, tip: Tip, prefix: str = "") -> bool:
@@ -539,6 +541,7 @@ def test_a_critical_culprit_is_named_and_ends_its_workstream() -> None:
     core = queue.play()
     assert states(core) == {"a": "gate_failed", "b": "landed"}
     assert {*queue.judged} >= {"a/t1", "a/t2"}
+    assert {*queue.blamed} == {()}
     ended = {task.label: str(task.require_patch().state) for task in core.tasks}
     assert ended == {"a/t1": "dropped", "a/t2": "quarantined", "a/t3": "dropped", "b/t": "committed"}
 
@@ -569,11 +572,11 @@ def test_patches_of_a_workstream_that_conflicts_are_judged_where_some_may_be_pas
 
 
 def test_a_workstream_that_is_refused_is_judged_by_itself_and_holds_up_no_other() -> None:
-    """Its patch is named; the others have landed before that."""
+    """Its patch is named, and its base is not asked: the target has passed without it. Others land before."""
     queue = deferred({"t1": {"patch": "x"}}, bad_patches={"a/t1"})
     core = queue.play()
     assert states(core) == {"a": "gate_failed", "b": "landed"}
-    assert queue.judged == ["a/t1"]
+    assert (queue.judged, queue.blamed) == (["a/t1"], [("unit",)])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The departure of workstreams from the queue: landed, refused, put off, or without landing."""
 
+from collections.abc import Collection
+
 from maingate.commits import LandingIntent, Tip
 from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.queue_state import QueueState, Request, item_of
@@ -134,7 +136,10 @@ class Departures:
             if reason.code is ReasonCode.CONFLICT and _has_one_critical_patch(workstream):
                 self._queue.lanes.settle_all(workstream, are_judged=False)
             else:
-                self._queue.lanes.judge_each(workstream, failures=self._failures_wanted(workstream, suspect))
+                failures = self._failures_wanted(workstream, suspect)
+                self._queue.lanes.judge_each(
+                    workstream, failures=failures, blamed=self._blamed(workstream, suspect)
+                )
             self._queue.changed()
             return
         if workstream.is_applied:
@@ -181,6 +186,10 @@ class Departures:
         if suspect is None or not self._queue.policy.confirms:
             return None
         return self._queue.doubts.refuse(suspect, workstream, self._queue.answers.failed_on(suspect))
+
+    def _blamed(self, workstream: WorkstreamNode, suspect: CandidateChain | None) -> Collection[str]:
+        """Return the gates that a refused workstream's only patch has failed already, without any excuse."""
+        return self._queue.answers.failed_on(suspect) if suspect and len(workstream.tasks) == 1 else ()
 
     def _leave(self, workstream: Member) -> None:
         """Forget a workstream that leaves the queue, as far as others are concerned by it."""
