@@ -113,7 +113,7 @@ class Departures:
         Where patches are kept off the record, the tool of one that conflicts with the target makes another.
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
         blame is named; if all pass, the workstream is refused when it comes on board again (`board`).
-        The only patch of one that conflicts is not, because its workstream does not land in any case.
+        The only patch of one that conflicts is not: no answer of a gate would let its workstream land.
         One that is in a car is proven, and may be on the target already: nothing else that is found out fails
         it. It is asked again if the car comes back.
         """
