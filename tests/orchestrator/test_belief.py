@@ -11,8 +11,8 @@ from support.flaky_trains import play
 @pytest.mark.parametrize(
     ("flakes", "passes", "needed"),
     [
-        *((0, 0, 4), (0, 1, 3), (0, 16, 3), (0, 17, 2), (0, 10_000, 2)),
-        *((1, 0, 5), (1, 3, 4), (1, 100, 2), (9, 9, 6), (99, 1, 6)),
+        *((0, 0, 4), (0, 4, 4), (0, 5, 3), (0, 24, 3), (0, 25, 2), (0, 10_000, 2)),
+        *((1, 0, 6), (1, 3, 5), (1, 100, 2), (9, 9, 6), (99, 1, 6)),
     ],
 )
 def test_what_was_seen_of_a_gate_decides_how_often_it_must_fail(
