@@ -18,6 +18,7 @@ import pygit2
 from maingate.errors import RepositoryError
 from maingate.git.command import failure, require_git
 from maingate.git.commits import commit_content
+from maingate.git.growing_history import LONGEST_CHAIN, GrowingHistory
 from maingate.git.library import translated
 from maingate.git.merge_place import attributes_of, merge_by_command, merging
 from maingate.git.repository import Repository
@@ -27,9 +28,6 @@ _MERGE_TREE_SINCE: Final = (2, 38)
 """The first git whose `git merge-tree --write-tree` merges without a working tree."""
 
 Differences = Mapping[bytes, tuple[GitEntry | None, GitEntry | None]]
-
-_LONGEST_CHAIN: Final = 10_000
-"""Commits of a workstream beyond which git finds the best common ancestors."""
 
 _NOBODY: Final = b"Maingate <maingate@localhost> 0 +0000"
 
@@ -63,7 +61,12 @@ class RebaseConflict:
 
 
 def merge_commits(
-    repository: Repository, *, ours: str, theirs: str, into: str | None = None
+    repository: Repository,
+    *,
+    ours: str,
+    theirs: str,
+    into: str | None = None,
+    history: GrowingHistory | None = None,
 ) -> str | MergeConflict:
     """Merge two commits as `git merge` does, and return the tree.
 
@@ -72,11 +75,12 @@ def merge_commits(
         ours: The commit to merge into.
         theirs: The commit to bring in.
         into: Full name of the branch that is merged into, whose ``mergeOptions`` count.
+        history: The history of the commit to merge into, where it is known.
 
     Raises:
         RepositoryError: They have no common ancestor here.
     """
-    merge, base = _of_commits(repository, ours, theirs, into)
+    merge, base = _of_commits(repository, ours, theirs, into, history)
     plain = None if base is None else merge.without_git(base)
     return merge.by_git() if plain is None else plain
 
@@ -92,10 +96,11 @@ def merged_without_git(repository: Repository, *, ours: str, theirs: str) -> str
 
 
 def _of_commits(
-    repository: Repository, ours: str, theirs: str, into: str | None
+    repository: Repository, ours: str, theirs: str, into: str | None, history: GrowingHistory | None = None
 ) -> "tuple[_Merge, str | None]":
     """Return the merge of two commits, and the tree of their base; None where there may be several."""
-    base = repository.merge_base(ours, theirs)
+    only = history.base_with(theirs) if history is not None else None
+    base = only or repository.merge_base(ours, theirs)
     if base is None:
         hint = (
             "; the clone is shallow, `git fetch --unshallow` may bring one" if repository.is_shallow else ""
@@ -108,7 +113,8 @@ def _of_commits(
         commits=lambda: (ours, theirs),
         into=into,
     )
-    return merge, repository.tree_of(base) if _is_chain(repository, base, theirs) else None
+    is_only = only is not None or _is_chain(repository, base, theirs)
+    return merge, repository.tree_of(base) if is_only else None
 
 
 def pick(repository: Repository, commit: str, *, onto: str) -> str | MergeConflict:
@@ -184,7 +190,7 @@ def merge_trees(
 
 def _is_chain(repository: Repository, base: str, tip: str) -> bool:
     """Return whether commits in a row lead from a base to a tip, so that no other base is as good."""
-    for _ in range(_LONGEST_CHAIN):
+    for _ in range(LONGEST_CHAIN):
         if tip == base:
             return True
         parents = repository.read_commit(tip).parents
@@ -218,10 +224,10 @@ class _Merge:
             return self.ours
         if base == self.ours:
             return self.theirs
-        by_us = self.repository.changed_paths(base, self.ours)
         by_them = self.repository.changed_paths(base, self.theirs)
-        has_moved = self._adds_to_moved(by_them, by_us, self.ours)
-        if by_us.keys() & by_them.keys() or has_moved or self._adds_to_moved(by_us, by_them, self.theirs):
+        if any(self._differs(base, self.ours, path) for path in by_them):
+            return None
+        if self._adds_to_moved(base, by_them) or self._lost_what_we_add_to(base, by_them):
             return None
         return _put_together(self.repository, self.ours, {path: now for path, (_, now) in by_them.items()})
 
@@ -233,11 +239,36 @@ class _Merge:
             return merged if isinstance(merged, str) else MergeConflict(merged)
         return self._by_library() if require_git() < _MERGE_TREE_SINCE else self._ask_git()
 
-    def _adds_to_moved(self, adding: Differences, other: Differences, tree: str) -> bool:
-        """Return whether one side adds to a folder that the other side's tree lacks: it may have moved."""
-        lost = folders_of(path for path, (_, now) in other.items() if now is None)
-        at_risk = lost & folders_of(path for path, (was, _) in adding.items() if was is None)
-        return any(self.repository.entry_at(tree, folder) is None for folder in at_risk)
+    def _differs(self, one: str, other: str, path: bytes) -> bool:
+        """Return whether a path is another file in one tree than in another, or in one of them none."""
+        here, there = self.repository.entry_at(one, path), self.repository.entry_at(other, path)
+        return _file(here) != _file(there)
+
+    def _adds_to_moved(self, base: str, by_them: Differences) -> bool:
+        """Return whether they add to a folder of the base that we have not any more: it may have moved."""
+        return any(
+            self.repository.entry_at(self.ours, folder) is None and self._has_folder(base, folder)
+            for folder in folders_of(path for path, (was, _) in by_them.items() if was is None)
+        )
+
+    def _lost_what_we_add_to(self, base: str, by_them: Differences) -> bool:
+        """Return whether they have not any more a folder of the base that we add to: it may have moved."""
+        return any(
+            self.repository.entry_at(self.theirs, folder) is None and self._we_add_to(base, folder)
+            for folder in folders_of(path for path, (_, now) in by_them.items() if now is None)
+        )
+
+    def _we_add_to(self, base: str, folder: bytes) -> bool:
+        was, now = (self.repository.entry_at(tree, folder) for tree in (base, self.ours))
+        if now is None or not now.is_tree:
+            return False
+        before = was.id if was is not None and was.is_tree else None
+        changed = self.repository.changed_paths(before, now.id).values()
+        return any(one is None and other is not None for one, other in changed)
+
+    def _has_folder(self, tree: str, folder: bytes) -> bool:
+        entry = self.repository.entry_at(tree, folder)
+        return entry is not None and entry.is_tree
 
     def _ask_git(self) -> str | MergeConflict:
         options = self.repository.merge_rules.tree_options(require_git())
@@ -268,6 +299,10 @@ def _commit_of(repository: Repository, tree: str, parents: Sequence[str]) -> str
     return repository.write_commit(
         commit_content(tree=tree, parents=parents, message=b"", author=_NOBODY, committer=_NOBODY)
     )
+
+
+def _file(entry: GitEntry | None) -> GitEntry | None:
+    return None if entry is None or entry.is_tree else entry
 
 
 def _put_together(repository: Repository, tree: str, changes: Changes) -> str | MergeConflict:

@@ -17,6 +17,7 @@ from typing import Final
 
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.git.commits import commit_content
+from maingate.git.growing_history import GrowingHistory
 from maingate.git.merge import MergeConflict, RebaseConflict, merge_commits, rebase
 from maingate.git.repository import MAINGATE_MAIL, Repository, Signature
 from maingate.ids import PatchId
@@ -39,6 +40,7 @@ def build(
     target: str,
     at: datetime,
     judge: JudgeStrayed,
+    history: GrowingHistory | None = None,
 ) -> Candidate | Reason:
     """Return the commit that a workstream would land as.
 
@@ -50,12 +52,13 @@ def build(
         target: Full name of the target, for the message.
         at: The time that commits are stamped with.
         judge: Returns why policy refuses what a merge changes elsewhere.
+        history: The history of the target's head, where it is known.
 
     Returns:
         The candidate, or the reason why the workstream conflicts with the target, why policy refuses what it
         would change there, or that it would change nothing, because all of it came in meanwhile.
     """
-    if style is LandingStyle.REBASE or _is_rewritten(repository, landing, onto):
+    if style is LandingStyle.REBASE or _is_rewritten(repository, landing, onto, history):
         replayed = _rebased(repository, landing, onto, at, judge)
         if isinstance(replayed, Reason) or style is LandingStyle.REBASE:
             return replayed
@@ -65,7 +68,7 @@ def build(
         tree, settled, commits = landing.settled.tree, landing.settled.commit, dict(landing.commits)
         steps = ()
         if onto.commit != landing.base.commit:
-            merged = merge_commits(repository, ours=onto.commit, theirs=settled, into=target)
+            merged = merge_commits(repository, ours=onto.commit, theirs=settled, into=target, history=history)
             if isinstance(merged, MergeConflict):
                 return _conflict(landing, merged.paths, onto)
             own = (landing.base.tree, landing.settled.tree)
@@ -148,9 +151,14 @@ def _renamed(candidate: Candidate, now: Mapping[str, str]) -> Candidate:
     )
 
 
-def _is_rewritten(repository: Repository, landing: LandingInput, onto: Tip) -> bool:
+def _is_rewritten(
+    repository: Repository, landing: LandingInput, onto: Tip, history: GrowingHistory | None = None
+) -> bool:
     """Return whether the target lost the commit that the workstream began on: a merge would restore that."""
-    return onto.commit != landing.base.commit and not repository.is_ancestor(landing.base.commit, onto.commit)
+    base = landing.base.commit
+    if onto.commit == base:
+        return False
+    return not (repository.is_ancestor(base, onto.commit) if history is None else history.has(base))
 
 
 def _squashed(

@@ -172,7 +172,7 @@ class Dispatcher:
 
     async def apply_patches(self, effects: Sequence[ApplyPatches]) -> Sequence[CoreEvent]:
         """Apply the patches of several workstreams, in one go."""
-        return await self._in_thread(lambda: [self._patches.apply(effect) for effect in effects])
+        return await self._in_thread(lambda: self._patches.apply_all(effects))
 
     def missing_commits(self, effect: Effect) -> list[str]:
         """List the commits of the run's own that an effect builds on and that git does not have any more."""

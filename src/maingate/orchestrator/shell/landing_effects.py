@@ -6,6 +6,7 @@ from typing import Final
 from maingate.clock import Clock
 from maingate.commits import Candidate, LandingInput, Tip
 from maingate.errors import OutsideFaultError
+from maingate.git.growing_history import GrowingHistory
 from maingate.git.repository import RefMoved, Repository
 from maingate.ids import WorkstreamId
 from maingate.landing.candidate import build, moved, sealed
@@ -80,6 +81,7 @@ class LandingEffects:
     ) -> None:
         self._run, self._target, self._verdicts, self._clock = run, target, verdicts, clock
         self._executor, self._orders, self._warn = executor, orders, warn
+        self._history: GrowingHistory | None = None
         self._moved: dict[str, float] = {}
 
     @property
@@ -106,32 +108,50 @@ class LandingEffects:
 
     def build(self, effect: BuildChain) -> ChainBuilt:
         """Merge workstreams onto one another, up to the first that cannot be. Blocks."""
+        history = self._history
+        if history is None or history.tip != effect.onto.commit:
+            history = GrowingHistory(self._repository, effect.onto.commit)
+        with self._repository.gathering(is_new=True):
+            built = self._built(effect, history)
+        self._history = history
+        return built
+
+    def _built(self, effect: BuildChain, history: GrowingHistory) -> ChainBuilt:
         candidates: list[Candidate] = []
         onto, before = effect.onto, list(effect.before)
         seal = self._target.sealing() if any(link.is_sealed for link in effect.links) else None
         for link in effect.links:
-            candidate = self._link(link, onto, seal)
+            candidate = self._link(link, onto, seal, history)
             if isinstance(candidate, Reason):
                 refused = self._refused(link, candidate, before)
                 return ChainBuilt(build=effect.build, candidates=tuple(candidates), refused=refused)
             candidates.append(candidate)
             onto = candidate.tip
+            history.go_on(onto.commit)
             before.append((link.input.workstream, onto))
         return ChainBuilt(build=effect.build, candidates=tuple(candidates))
 
-    def _link(self, link: ChainLink, onto: Tip, seal: Callable[[str], str] | None) -> Candidate | Reason:
+    def _link(
+        self, link: ChainLink, onto: Tip, seal: Callable[[str], str] | None, history: GrowingHistory
+    ) -> Candidate | Reason:
         made = link.made
         if made is not None and made.onto.tree == onto.tree and self.has(made.tip.commit):
             candidate = moved(self._repository, made, onto)
         else:
-            built = self._merged(link, onto)
+            built = self._merged(link, onto, history)
             if isinstance(built, Reason):
                 return built
             candidate = built
-        is_to_seal = link.is_sealed and candidate is not made
-        return sealed(candidate, seal) if seal is not None and is_to_seal else candidate
+        if seal is None or not link.is_sealed or candidate is made:
+            return candidate
+        finished = sealed(candidate, seal)
+        if finished is not candidate:
+            self._repository.forget_gathered(candidate.tip.commit)
+        return finished
 
-    def _merged(self, link: ChainLink, onto: Tip) -> Candidate | Reason:
+    def _merged(
+        self, link: ChainLink, onto: Tip, history: GrowingHistory | None = None
+    ) -> Candidate | Reason:
         order_of = self._orders.of_run(link.input.run).of_landing(link.input)
         return build(
             self._repository,
@@ -141,6 +161,7 @@ class LandingEffects:
             target=self._run.target,
             at=self._clock.now(),
             judge=judged_by(self._executor, order_of, name=link.input.name),
+            history=history,
         )
 
     def _refused(
@@ -206,9 +227,10 @@ class LandingEffects:
         """Seal the commits of a car, each on the one before it. Blocks."""
         seal = self._target.sealing()
         made: list[Candidate] = []
-        for candidate, is_sealed in effect.candidates:
-            on_last = moved(self._repository, candidate, made[-1].tip) if made else candidate
-            made.append(on_last if is_sealed and on_last is candidate else sealed(on_last, seal))
+        with self._repository.gathering(is_new=True):
+            for candidate, is_sealed in effect.candidates:
+                on_last = moved(self._repository, candidate, made[-1].tip) if made else candidate
+                made.append(on_last if is_sealed and on_last is candidate else sealed(on_last, seal))
         return CarSealed(car=effect.car, candidates=tuple(made))
 
     def land(self, effect: LandCar) -> TargetLanded | TargetMoved | LandingObstructed | LandingFailed:

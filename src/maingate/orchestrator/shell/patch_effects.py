@@ -142,6 +142,11 @@ class PatchEffects:
             needs_approval=self._needs_approval(effect.input, taken),
         )
 
+    def apply_all(self, effects: Sequence[ApplyPatches]) -> list[PatchesApplied]:
+        """Apply the patches of several workstreams; blocks."""
+        with self._repository.gathering():
+            return [self.apply(effect) for effect in effects]
+
     def apply(self, effect: ApplyPatches) -> PatchesApplied:
         """Apply patches in order, up to the first that does not apply; blocks."""
         pieces = [self._piece(each) for each in effect.patches]
