@@ -6,7 +6,7 @@ code; only where they are kept, and libgit2's merge of one file, are simulated.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -124,6 +124,11 @@ class SimulatedRepository(Repository):
         self._world.reach("git: keep")
         assert commit in self._objects
         self.refs[ref] = commit
+
+    def keep_all(self, commits: Mapping[str, str]) -> None:
+        """Set refs, one after the other."""
+        for ref, commit in commits.items():
+            self.keep(ref, commit)
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Tell whether a commit is in the history of another."""

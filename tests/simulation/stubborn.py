@@ -49,6 +49,12 @@ class Stubborn(TracedEffects):
             raise self._fault("one of these comes back each time")
         return await super().apply_patches(effects)
 
+    async def move_refs(self, effects: Any) -> None:
+        """Move them, unless one of them is the one that fails."""
+        if self._what == "MoveWorkstreamRef" and any(self._victim_of(one) == self._victim for one in effects):
+            raise self._fault("one of these comes back each time")
+        await super().move_refs(effects)
+
     def _victim_of(self, effect: Any) -> str | None:
         match effect:
             case MoveWorkstreamRef(ref=ref):

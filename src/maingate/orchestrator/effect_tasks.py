@@ -8,6 +8,7 @@ from typing import Any, Final
 from maingate.orchestrator.core.effects import (
     ApplyPatches,
     Effect,
+    MoveWorkstreamRef,
     RunNoop,
     TakePatch,
     WaitForRetry,
@@ -52,6 +53,7 @@ class EffectTasks:
     def speculate(self, effects: Sequence[Effect]) -> None:
         """Start effects without durable consequences."""
         applying: list[ApplyPatches] = []
+        moving: list[MoveWorkstreamRef] = []
         for effect in effects:
             match effect:
                 case RunNoop(task=task_id, attempt=attempt):
@@ -59,10 +61,14 @@ class EffectTasks:
                     self._events.put_nowait(done)
                 case ApplyPatches():
                     applying.append(effect)
+                case MoveWorkstreamRef():
+                    moving.append(effect)
                 case _:
                     self._start(self._carry_out(effect))
         for at in range(0, len(applying), LOT):
             self._start(self._apply(applying[at : at + LOT]))
+        if moving:
+            self._start(self._attendant.move_refs(moving))
 
     def start_when(self, durable: "asyncio.Future[None] | None", effects: Sequence[Effect]) -> None:
         """Start effects when the decision that they belong to is durable.
@@ -86,7 +92,8 @@ class EffectTasks:
     ) -> None:
         if durable is not None:
             await durable
-        taking = []
+        taking: list[TakePatch] = []
+        moving: list[MoveWorkstreamRef] = []
         for effect in effects:
             match effect:
                 case TakePatch():
@@ -95,8 +102,12 @@ class EffectTasks:
                     self._set_timer(seconds, RetryDue(task=task_id, attempt=attempt))
                 case WaitForTool(tool=tool, seconds=seconds, of_breaker=of_breaker):
                     self._set_timer(seconds, ToolDue(tool=tool, of_breaker=of_breaker))
+                case MoveWorkstreamRef():
+                    moving.append(effect)
                 case _:
                     self._start(self._carry_out(effect))
+        if moving:
+            self._start(self._attendant.move_refs(moving))
         if taking:
             self._start(self._take(taking))
 

@@ -89,6 +89,7 @@ class Dispatcher:
         threads: Threads,
     ) -> None:
         self._threads, self._warn = threads, warn
+        self._moving, self._to_move = asyncio.Lock(), list[MoveWorkstreamRef]()
         orders = RunOrders(run, Policy().tightened(settings.policy), database)
         self._patches = PatchEffects(
             run=run,
@@ -136,7 +137,7 @@ class Dispatcher:
             StopJudging: self._patches.stop_judging,
             KeepEvidence: self._blocking(self._patches.keep_evidence),
             StopCommand: jobs.stop,
-            MoveWorkstreamRef: self._landing.move_workstream_ref,
+            MoveWorkstreamRef: self._move_ref,
             LookAtTarget: self._blocking(self._landing.look),
             BuildChain: self._blocking(self._landing.build),
             JudgeChain: self._landing.judge,
@@ -173,6 +174,23 @@ class Dispatcher:
     async def apply_patches(self, effects: Sequence[ApplyPatches]) -> Sequence[CoreEvent]:
         """Apply the patches of several workstreams, in one go."""
         return await self._in_thread(lambda: self._patches.apply_all(effects))
+
+    async def move_refs(self, effects: Sequence[MoveWorkstreamRef]) -> None:
+        """Move several workstreams' own refs, in their order, in one go with those that wait meanwhile."""
+        self._to_move += effects
+        async with self._moving:
+            due, self._to_move = self._to_move, []
+            if not due:
+                return
+            try:
+                await self._in_thread(lambda: self._landing.move_workstream_refs(due))
+            except BaseException:
+                self._to_move = [each for each in due if each not in effects] + self._to_move
+                raise
+
+    async def _move_ref(self, effect: MoveWorkstreamRef) -> None:
+        async with self._moving:
+            await self._in_thread(lambda: self._landing.move_workstream_refs([effect]))
 
     def missing_commits(self, effect: Effect) -> list[str]:
         """List the commits of the run's own that an effect builds on and that git does not have any more."""

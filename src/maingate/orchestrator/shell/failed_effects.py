@@ -29,6 +29,7 @@ from maingate.orchestrator.core.effects import (
     Effect,
     KeepEvidence,
     LandCar,
+    MoveWorkstreamRef,
     RestorePatch,
     SealCar,
     TakePatch,
@@ -144,6 +145,16 @@ class Attendant:
             except Exception as error:  # noqa: BLE001 - it is one of them
                 await self.raise_if_outside(error)
         return await self._each(effects)
+
+    async def move_refs(self, effects: Sequence[MoveWorkstreamRef]) -> None:
+        """Move several workstreams' own refs, in one go; one by one when that fails."""
+        try:
+            await self._effects.move_refs(effects)
+        except _OF_THE_RUN:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is one of them
+            await self.raise_if_outside(error)
+            await self._each(effects)
 
     async def _each(self, effects: Sequence[Effect]) -> Sequence[CoreEvent]:
         ended = [await self.carry_out(effect) for effect in effects]

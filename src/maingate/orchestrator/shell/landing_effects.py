@@ -82,19 +82,22 @@ class LandingEffects:
         self._run, self._target, self._verdicts, self._clock = run, target, verdicts, clock
         self._executor, self._orders, self._warn = executor, orders, warn
         self._history: GrowingHistory | None = None
-        self._moved: dict[str, float] = {}
+        self._moved: dict[str, tuple[float, str]] = {}
 
     @property
     def _repository(self) -> Repository:
         return self._target.repository
 
-    async def move_workstream_ref(self, effect: MoveWorkstreamRef) -> None:
-        """Move a workstream's own ref, unless it was moved just now and will be moved again."""
+    def move_workstream_refs(self, effects: Sequence[MoveWorkstreamRef]) -> None:
+        """Move workstreams' own refs, but those that were moved just now and will be moved again. Blocks."""
         now = self._clock.monotonic()
-        last = self._moved.get(effect.ref, -REF_INTERVAL_SECONDS)
-        if effect.is_last or now - last >= REF_INTERVAL_SECONDS:
-            self._moved[effect.ref] = now
-            self._repository.keep(effect.ref, effect.commit)
+        due: dict[str, str] = {}
+        for effect in effects:
+            last, commit = self._moved.get(effect.ref, (-REF_INTERVAL_SECONDS, ""))
+            if commit != effect.commit and (effect.is_last or now - last >= REF_INTERVAL_SECONDS):
+                due[effect.ref] = effect.commit
+        self._repository.keep_all(due)
+        self._moved |= {ref: (now, commit) for ref, commit in due.items()}
 
     def look(self, effect: LookAtTarget) -> TargetSeen:
         """Return the target's head, and the workstreams that are in its history already. Blocks."""

@@ -78,12 +78,14 @@ def _keep_commits(repository: Repository, run_id: RunId, loaded: LoadedPlan) -> 
 
     Their branch may be moved on or deleted while the run waits.
     """
+    kept: dict[str, str] = {}
     for name, workstream in loaded.plan.workstreams.items():
         for task in reversed(workstream.task_order()):
             commit = workstream.tasks[task].commit
             if commit is not None and repository.has_object(commit):
-                repository.keep(f"{PRIVATE_REFS}{run_id}/{_COMMITS}/{name}", commit)
+                kept[f"{PRIVATE_REFS}{run_id}/{_COMMITS}/{name}"] = commit
                 break
+    repository.keep_all(kept)
 
 
 def _workstream_rows(
