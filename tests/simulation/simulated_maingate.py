@@ -312,7 +312,7 @@ class Scene:
     def in_place(self) -> Iterator[None]:
         """Let Maingate's edges be this world's."""
         world, checkout = self.world, self.checkout
-        nothing_in_the_way = SimpleNamespace(refusal_of=lambda *_: None)
+        nothing_in_the_way = SimpleNamespace(refusal_of=lambda *_: None, seen_now=lambda *_: ("", ()))
         system: Any = SimpleNamespace(getpid=world.getpid, gethostname=world.host)
         worker = functools.partial(SimulatedWorker, self.bench)
         slots = functools.partial(SimulatedSlots, world)

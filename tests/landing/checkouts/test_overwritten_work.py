@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from maingate.git.repository import Repository
-from maingate.landing.checkouts.overwritten_work import refusal_of
+from maingate.landing.checkouts.overwritten_work import refusal_of, seen_now
 from maingate.patches.intake import Intake, take_in
 from support.factories import GitRepo
 
@@ -29,8 +29,8 @@ def test_what_is_in_a_submodule_is_in_the_way_of_what_replaces_it_only(repo: Git
     repo.git("reset", "-q", "--soft", old)
     repo.git("reset", "-q")
     opened = Repository.open(repo.path)
-    assert refusal_of(opened, MAIN, moved) is None
-    refused = refusal_of(opened, MAIN, replaced)
+    assert refusal_of(opened, moved, seen_now(opened, MAIN)) is None
+    refused = refusal_of(opened, replaced, seen_now(opened, MAIN))
     assert refused is not None
     assert "sub/s.txt" in refused.message
 

@@ -1,9 +1,10 @@
 """Work that a person names: a branch, a glob of branches, a range, a file, or a diff on standard input."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from maingate.git.command import run_git
 from maingate.git.repository import Repository, Target
 from maingate.git.targets import BRANCHES, full_names, read_head, short_name
 from maingate.importers.finished_work.work_keys import key_of_file, key_of_range, printable
-from maingate.landing.checkouts.working_trees import Checkout, checkouts_of
+from maingate.landing.checkouts.working_trees import Checkout, checkouts_by_branch
 from maingate.settings.problems import did_you_mean
 from maingate.wording import listed, short
 
@@ -190,13 +191,17 @@ class SourceFinder:
             uncommitted=tuple(self._uncommitted(ref)),
         )
 
+    @cached_property
+    def _checkouts(self) -> Mapping[str, Sequence[Checkout]]:
+        return checkouts_by_branch(self._repository)
+
     def _uncommitted(self, ref: str) -> Iterator[str]:
         """Yield what is not committed in the checkouts of a branch.
 
         Raises:
             UsageError: A rebase of it is under way, so that its commits are not its last.
         """
-        for checkout in checkouts_of(self._repository, ref):
+        for checkout in self._checkouts.get(ref, ()):
             if checkout.is_there:
                 if any((checkout.git_dir / name).exists() for name in _UNFINISHED):
                     raise UsageError(

@@ -29,13 +29,28 @@ _SHOWN_OF_A_PATCH: Final = 5
 _SHOWN_OF_A_MOVE: Final = 20
 _SUBMODULE: Final = 0o160000
 
+SeenCheckouts = tuple[str, Sequence[Checkout]]
+"""The tree of a branch, and its checkouts that are there, as they were seen at one moment."""
 
-def refusal_of(repository: Repository, ref: str, intake: "Intake") -> Reason | None:
-    """Return the refusal of a patch that would overwrite untracked files of a checkout; else None."""
+
+def seen_now(repository: Repository, ref: str) -> SeenCheckouts:
+    """Return the tree of a branch and its checkouts, for `refusal_of` many patches at one moment."""
     head = repository.ref_value(ref)
-    checkouts = [each for each in checkouts_of(repository, ref) if each.is_there] if head else []
+    if head is None:
+        return "", ()
+    return repository.tree_of(head), [each for each in checkouts_of(repository, ref) if each.is_there]
+
+
+def refusal_of(repository: Repository, intake: "Intake", seen: SeenCheckouts) -> Reason | None:
+    """Return the refusal of a patch that would overwrite untracked files of a checkout; else None.
+
+    Args:
+        repository: The repository.
+        intake: The patch.
+        seen: The branch that it is to land on.
+    """
+    tree, checkouts = seen
     for checkout in checkouts:
-        tree = repository.tree_of(str(head))
         blocked = list(in_the_way(repository, checkout.top, tree, _new_paths(repository, tree, intake)))
         if blocked:
             return _refusal(checkout, blocked)

@@ -5,7 +5,7 @@ filters or LFS looks changed to a git that does not know of them. Hooks and fsmo
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -87,6 +87,15 @@ class Checkout:
 def checkouts_of(repository: Repository, ref: str) -> list[Checkout]:
     """List the working trees that have a branch checked out, or are rebasing or bisecting it."""
     return [each for each in all_checkouts(repository) if ref in _branches_of(repository, each.git_dir)]
+
+
+def checkouts_by_branch(repository: Repository) -> Mapping[str, Sequence[Checkout]]:
+    """Return what `checkouts_of` lists for each branch of which there is one, by its full name."""
+    found: dict[str, list[Checkout]] = {}
+    for each in all_checkouts(repository):
+        for ref in _branches_of(repository, each.git_dir):
+            found.setdefault(ref, []).append(each)
+    return found
 
 
 def branch_of(repository: Repository, checkout: Checkout) -> str | None:

@@ -18,6 +18,7 @@ from maingate.db.sql.connection import Connection
 from maingate.git.repository import Repository, Target
 from maingate.ids import PatchId, new_id
 from maingate.landing.checkouts import overwritten_work
+from maingate.landing.checkouts.overwritten_work import SeenCheckouts
 from maingate.landing.signed_tips import tips_to_check, unsigned
 from maingate.landing.target_settings import fault_at
 from maingate.orchestrator.core.effect_inputs import PatchInput, RecordedCommit, RunInput, TaskInput
@@ -88,13 +89,17 @@ class PatchEffects:
 
     def take_all(self, effects: Sequence[TakePatch]) -> list[PatchTaken]:
         """Take several ready patches in; blocks."""
-        return [self.take(effect) for effect in effects]
+        seen = overwritten_work.seen_now(self._repository, self._run.target)
+        return [self._take(effect, seen) for effect in effects]
 
     def take(self, effect: TakePatch) -> PatchTaken:
         """Read a ready patch, parse it, and check it against policy; blocks."""
+        return self.take_all([effect])[0]
+
+    def _take(self, effect: TakePatch, seen: SeenCheckouts) -> PatchTaken:
         task, base = effect.input, effect.base
         taken = self._executor.take(Path(effect.file), self._orders.of(task), base_tree=base.tree)
-        taken = self._if_it_may_land(taken, task, base)
+        taken = self._if_it_may_land(taken, task, base, seen)
         origin = {"kind": "ready", "file": effect.file, "task": task.label}
         return PatchTaken(
             task=task.id,
@@ -119,7 +124,8 @@ class PatchEffects:
             replaces: The patch that it stands for.
         """
         taken = self._executor.take_again(diff, self._orders.of(task), base_tree=base.tree)
-        taken = self._if_it_may_land(taken, task, base)
+        seen = overwritten_work.seen_now(self._repository, self._run.target)
+        taken = self._if_it_may_land(taken, task, base, seen)
         return PatchTaken(
             task=task.id,
             patch=self._ledger_entry(task, taken, base, origin=origin, replaces=replaces),
@@ -238,13 +244,11 @@ class PatchEffects:
     def _needs_approval(self, task: TaskInput, taken: Taken) -> bool:
         return taken.intake is not None and needs_approval(self._orders.of(task).policy, taken.intake)
 
-    def _if_it_may_land(self, taken: Taken, task: TaskInput, base: Tip) -> Taken:
+    def _if_it_may_land(self, taken: Taken, task: TaskInput, base: Tip, seen: SeenCheckouts) -> Taken:
         """Refuse a patch now that could not land later, or with which no later run could begin."""
         if taken.intake is None or taken.refusal is not None:
             return taken
-        refused = self._unsigned(task) or overwritten_work.refusal_of(
-            self._repository, self._run.target, taken.intake
-        )
+        refused = self._unsigned(task) or overwritten_work.refusal_of(self._repository, taken.intake, seen)
         if refused is not None:
             return replace(taken, refusal=refused)
         wrong = self._wrong_settings(taken.intake, task, base)
