@@ -77,6 +77,7 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
     files: dict[str, bytes] = {}
     permissions: dict[str, bool] = {}
     streams: dict[str, Any] = {}
+    needed = [name for at, name in names.items() if items[at].source is options.needs]
     for at, name in names.items():
         item = items[at]
         tasks: dict[str, Any] = {}
@@ -87,7 +88,7 @@ def plan_of(items: Sequence[WorkItem], target: str, options: LandOptions, policy
             tasks[task.name] = {**task.spec, **own, **({"gates": []} if options.is_ungated else {})}
             files[task.spec["patch"]] = entry.diff
             permissions |= ReadDiff(entry.diff).permissions
-        streams[name] = _workstream(item, tasks, options, names, items)
+        streams[name] = _workstream(item, tasks, options, needed)
     granted = {key: True for key in sorted(permissions) if getattr(policy, key) is None}
     told = listed([item.title for item in items], _NAMES_SHOWN)
     data = {
@@ -115,14 +116,13 @@ def _workstream(
     item: WorkItem,
     tasks: Mapping[str, Any],
     options: LandOptions,
-    names: Mapping[int, str],
-    items: Sequence[WorkItem],
+    needed: Sequence[str],
 ) -> dict[str, Any]:
-    needs, source = options.needs, _source(item.source, options)
-    needed = [name for at, name in names.items() if items[at].source is needs and item.source is not needs]
+    needs = () if item.source is options.needs else needed
+    source = _source(item.source, options)
     return {
         "title": options.title or item.title,
-        **({"needs": needed} if needed else {}),
+        **({"needs": [*needs]} if needs else {}),
         **({"base": item.own.base} if item.own else {}),
         **({"priority": options.priority} if options.priority else {}),
         **({"gates": []} if options.is_ungated else {}),
