@@ -11,7 +11,7 @@ from maingate.errors import GitError
 from maingate.ids import TaskId
 from maingate.orchestrator.core.effects import ApplyPatches, RunNoop, StopJudging, TakePatch, WaitForRetry
 from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, RetryDue
-from maingate.orchestrator.effect_tasks import EffectTasks
+from maingate.orchestrator.effect_tasks import LOT, EffectTasks
 from maingate.plan.model import Plan
 from maingate.verdicts.repeated_executions import DrainedError
 from orchestrator.core.test_core import picture_of
@@ -189,10 +189,10 @@ def test_patches_of_many_workstreams_are_applied_in_few_goes() -> None:
     async def scenario() -> None:
         it = Play(nothing)
         onto = Tip(commit="c", tree="t")
-        it.tasks.speculate([ApplyPatches(patches=(), onto=onto) for _ in range(40)])
-        heard = [await it.events.get() for _ in range(40)]
-        assert sum(it.attendant.lots) == 40
+        it.tasks.speculate([ApplyPatches(patches=(), onto=onto) for _ in range(2 * LOT + 1)])
+        heard = [await it.events.get() for _ in range(2 * LOT + 1)]
+        assert sum(it.attendant.lots) == 2 * LOT + 1
         assert len(it.attendant.lots) == 3
-        assert heard == [DONE] * 40
+        assert heard == [DONE] * (2 * LOT + 1)
 
     asyncio.run(scenario())

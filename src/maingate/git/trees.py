@@ -180,13 +180,13 @@ def _set(directory: dict[bytes, RawEntry], name: bytes, entry: GitEntry) -> None
 
 def _content(directory: Directory) -> bytes:
     ordered = sorted(directory.items(), key=_sort_key)
-    return b"".join(b"%s %s\0%s" % (mode, name, oid) for name, (mode, oid) in ordered)
+    return b"".join([b"%s %s\0%s" % (mode, name, oid) for name, (mode, oid) in ordered])
 
 
 def _sort_key(item: tuple[bytes, RawEntry]) -> bytes:
     """Return the key by which git sorts: a directory as if its name ended in a slash."""
     name, (mode, _) = item
-    return name + b"/" if int(mode, 8) == TREE_MODE else name
+    return name + b"/" if mode.lstrip(b"0") == b"40000" else name
 
 
 def _directory(store: TreeStore, tree: str | None) -> Directory:

@@ -18,7 +18,7 @@ from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEven
 from maingate.orchestrator.shell.failed_effects import Attendant
 from maingate.verdicts.repeated_executions import DrainedError
 
-LOT: Final = 16
+LOT: Final = 64
 """Workstreams whose patches are applied in one go: the core decides once about all of them."""
 
 
