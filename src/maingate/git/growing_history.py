@@ -1,4 +1,4 @@
-"""The history of a commit on which others are made, one after the other: what is in it, without walking it.
+"""The history of a commit on which others are made, one after the other, without a walk through it.
 
 Each question about the newest of a row of merges would walk all those before it. So the commits that the row
 has brought are kept, and the library is asked about the commit alone that the row began on.

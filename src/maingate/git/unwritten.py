@@ -1,4 +1,4 @@
-"""What a thread has not written yet, and must have written before it starts a git process.
+"""The objects that a thread has not written yet, and must have written before it starts a git process.
 
 Standard library only: a UET worker process imports this with the git command.
 """
@@ -31,6 +31,6 @@ def written_before_git(write: Callable[[], None]) -> Iterator[None]:
 
 
 def write_all() -> None:
-    """Write what this thread has not written yet."""
+    """Write all that this thread has not written yet."""
     for write in tuple(_OF_THREAD.writers):
         write()
