@@ -186,7 +186,7 @@ class ObjectStore:
         """Keep what this thread stores in memory, and write it as one pack at the end of the block.
 
         Until then this thread alone can read it. It is written earlier for whatever reads objects in another
-        way: git, and the library. After an exception it is forgotten.
+        way: git, and the library. After an exception it is written as well.
 
         Args:
             is_new: Whether to write objects without a look whether they are there already.
@@ -197,11 +197,11 @@ class ObjectStore:
         self._handles.draft, self._handles.is_new = PackDraft(), is_new
         try:
             with written_before_git(self._write_gathered):
-                yield
-            self._write_gathered()
+                try:
+                    yield
+                finally:  # what was made before a failure is known to caches already
+                    self._write_gathered()
         finally:
-            if self._handles.draft.objects:
-                self._read_directory.cache_clear()
             self._handles.draft = None
 
     def forget_gathered(self, object_id: str) -> None:
