@@ -1,6 +1,7 @@
 """The fault of a failed effect: what comes before and after a tool is done again, the tool itself is not."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,13 +10,21 @@ from typing import Any
 import pytest
 
 from maingate.commits import Tip
-from maingate.orchestrator.core.effects import RunTool
-from maingate.orchestrator.core.events import AttemptEnd, AttemptEnded, CoreEvent, ToolEnd, ToolEnded
+from maingate.orchestrator.core.effects import RunTool, TakePatch
+from maingate.orchestrator.core.events import (
+    AttemptEnd,
+    AttemptEnded,
+    CoreEvent,
+    NoPatchTaken,
+    ToolEnd,
+    ToolEnded,
+)
 from maingate.orchestrator.shell import failed_effects
 from maingate.orchestrator.shell.effect_steps import EffectStep
 from maingate.orchestrator.shell.failed_effects import TRIES, Attendant
 from maingate.orchestrator.shell.items_in_hand import InHand
 from maingate.plan.model import Plan
+from maingate.reasons import Reason, ReasonCode
 from orchestrator.core.test_core import picture_of
 
 PLAN = {
@@ -93,3 +102,64 @@ def test_a_step_that_fails_again_and_again_ends_the_attempt(
     assert isinstance(ended, ToolEnded)
     assert (ended.end, jobs.done) == (ToolEnd.FAILED, done)
     assert f"the disk hiccups: {failing}" in ended.reason.message
+
+
+DEATH = 9
+GONE = Reason(code=ReasonCode.PATCH_UNREADABLE, message="there is no such file")
+
+
+class Reader:
+    """Takes patches in; the process ends with the one that is named."""
+
+    def __init__(self, deadly: str) -> None:
+        self.deadly = deadly
+
+    def steps_of(self, effect: TakePatch) -> Sequence[EffectStep]:
+        """Return the one step."""
+
+        async def read(_: Any) -> CoreEvent:
+            [taken] = await self.take_patches([effect])
+            return taken
+
+        return [EffectStep(call=read)]
+
+    async def take_patches(self, effects: Sequence[TakePatch]) -> Sequence[CoreEvent]:
+        """Take them in."""
+        if any(effect.file == self.deadly for effect in effects):
+            os._exit(DEATH)
+        return [NoPatchTaken(task=effect.task, reason=GONE) for effect in effects]
+
+    def missing_commits(self, _: TakePatch) -> Sequence[str]:
+        """Miss none."""
+        return ()
+
+
+def test_a_patch_that_ends_the_process_each_time_is_given_up_alone(tmp_path: Path) -> None:
+    """The other patches that were read with it are read by the next process, which reads one at a time."""
+    tasks = {name: {"patch": name} for name in "abcde"}
+    plan = Plan.model_validate({"maingate": 1, "workstreams": {"w": {"tasks": tasks}}})
+    effects = [
+        TakePatch(input=task.input, file=task.name, base=Tip(commit="c", tree="t"))
+        for task in picture_of(plan).workstreams["w"].tasks
+    ]
+
+    async def examine() -> None:
+        """Find nothing."""
+
+    def process() -> Sequence[CoreEvent]:
+        hand = InHand(tmp_path / "in-hand")
+        jobs: Any = Reader("b")
+        attendant = Attendant(jobs, examine=examine, warn=lambda _: None, in_hand=hand, losses=3)
+        return asyncio.run(attendant.take_patches(effects))
+
+    for _ in range(3):
+        child = os.fork()
+        if not child:
+            process()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == DEATH
+    taken = process()
+    reasons = [each.reason for each in taken if isinstance(each, NoPatchTaken)]
+    assert [reason is GONE for reason in reasons] == [True, False, True, True, True]
+    assert "the process died 3 times" in reasons[1].message

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from maingate.commits import Candidate
 from maingate.errors import (
@@ -56,6 +56,8 @@ PAUSE: Final = 0.05
 
 _OF_THE_RUN: Final = (InterruptedRunError, LeaseLostError, TargetBusyError, WorkerError, PatchFolderError)
 """Errors that are never an item's fault."""
+
+OfPatches = TypeVar("OfPatches", TakePatch, ApplyPatches)
 
 _SUSPECT: Final = frozenset({ReasonCode.WORKTREE_FAILED, ReasonCode.SPAWN_FAILED})
 """Codes of workers that may as well be the surroundings' fault, such as a full disk."""
@@ -124,22 +126,23 @@ class Attendant:
                 return event
 
     async def take_patches(self, effects: Sequence[TakePatch]) -> Sequence[CoreEvent]:
-        """Take several ready patches in, in one go; one by one when that fails."""
-        try:
-            return await self._effects.take_patches(effects)
-        except _OF_THE_RUN:
-            raise
-        except Exception as error:  # noqa: BLE001 - it is one of them
-            await self.raise_if_outside(error)
-        return await self._each(effects)
+        """Take several ready patches in, in one go; one by one when that fails or has ended a process."""
+        return await self._in_one_go(effects, self._effects.take_patches)
 
     async def apply_patches(self, effects: Sequence[ApplyPatches]) -> Sequence[CoreEvent]:
-        """Apply the patches of several workstreams, in one go; one by one when that fails."""
+        """Apply the patches of several workstreams in one go; one by one as `take_patches` does."""
+        return await self._in_one_go(effects, self._effects.apply_patches)
+
+    async def _in_one_go(
+        self,
+        effects: Sequence[OfPatches],
+        carry_out: Callable[[Sequence[OfPatches]], Awaitable[Sequence[CoreEvent]]],
+    ) -> Sequence[CoreEvent]:
         keys = [key for effect in effects for key in _keys_of(effect)]
         if len(effects) > 1 and not self._in_hand.losses(keys):
             try:
                 with self._in_hand.holding(keys):
-                    return await self._effects.apply_patches(effects)
+                    return await carry_out(effects)
             except _OF_THE_RUN:
                 raise
             except Exception as error:  # noqa: BLE001 - it is one of them
@@ -261,6 +264,8 @@ def _keys_of(effect: Effect) -> Sequence[str]:
     match effect:
         case ApplyPatches(tasks=tasks):
             return [f"apply {task}" for task in tasks]
+        case TakePatch(input=task):
+            return [f"take {task.id}"]
         case RestorePatch(task=task):
             return [f"restore {task}"]
         case BuildChain(workstreams=workstreams):
