@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from maingate.db.audit.record_check import verify
@@ -57,6 +58,12 @@ def wait_for_gates(world: World) -> None:
     )
 
 
+def has_fork_server(command: Command) -> bool:
+    """Return whether a command has started the process that workers are forked from."""
+    children = psutil.Process(command.pid).children()
+    return any("fork_server_process" in " ".join(child.cmdline()) for child in children)
+
+
 def names_on_main(world: World) -> list[str]:
     """Return the names of the workstreams that landed, oldest first."""
     names = dict(world.rows("SELECT id, name FROM workstreams"))
@@ -83,6 +90,7 @@ def test_a_run_beside_another_is_proved_and_landed_with_it(world: World) -> None
     wait_for_gates(world)
     second, third = land(world, "b", "c"), land(world, "d")
     wait_for_rows(world, 3)
+    assert [has_fork_server(each) for each in (first, second, third)] == [True, False, False]
     release(world)
     assert (first.ended(), second.ended(), third.ended()) == (0, 1, 0), (second.said, third.said)
     check(world, "abd")

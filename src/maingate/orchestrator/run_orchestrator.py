@@ -244,7 +244,8 @@ class RunOrchestrator:
         if self._is_only_asked:
             return
         try:
-            await self._services.pool.start(soon=self._run.needs_workers)
+            # a run that hands its work over has it tested by the process that holds the target
+            await self._services.pool.start(soon=self._run.needs_workers and self._core.holds_target)
         except OutsideFaultError as error:
             if self._core.run.state is not RunState.PENDING:
                 raise
