@@ -1,10 +1,13 @@
 """The rules by which a user and a repository want files to be merged."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from maingate.errors import RepositoryError
+from maingate.git import merge_rules
+from maingate.git.command import run_git
 from maingate.git.merge_rules import MergeRules, read_merge_rules
 from support.factories import GitRepo
 
@@ -139,3 +142,21 @@ def test_attributes_of_user_and_repository_are_read(repo: GitRepo, hermetic_envi
     repo.git("config", "core.attributesFile", "~/mine")
     rules = rules_of(repo)
     assert (rules.of_user, rules.of_repository) == (b"b merge=union\n", b"a merge=union\n")
+
+
+def test_git_is_asked_where_the_users_attributes_are_only_if_a_setting_says(
+    repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each start of git is time that every landing takes."""
+    asked: list[str] = []
+
+    def counted(*words: str, **options: Any) -> Any:
+        asked.append(words[-1])
+        return run_git(*words, **options)
+
+    monkeypatch.setattr(merge_rules, "run_git", counted)
+    rules_of(repo)
+    assert asked == ["-z"]
+    repo.git("config", "core.attributesFile", "/dev/null")
+    rules_of(repo)
+    assert asked == ["-z", "-z", "core.attributesFile"]

@@ -12,7 +12,7 @@ plan's, and no conflict is written into a file (``merge.conflictStyle``).
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -175,7 +175,7 @@ def read_merge_rules(git_dir: Path, top: Path) -> MergeRules:
         settings=tuple(each for each in settings if _OF_MERGES.fullmatch(each[0])),
         conversions=tuple(each for each in settings if _CONVERSIONS.fullmatch(each[0])),
         options=options,
-        of_user=_content(_users_attributes(git_dir, top)),
+        of_user=_content(_users_attributes(git_dir, top, {name for name, _ in settings})),
         of_repository=_content(git_dir / "info" / "attributes"),
         place=place_of(git_dir, top),
         signatures=tuple(
@@ -185,11 +185,12 @@ def read_merge_rules(git_dir: Path, top: Path) -> MergeRules:
     )
 
 
-def _users_attributes(git_dir: Path, top: Path) -> Path:
-    words = ("config", "--includes", "--type=path", "--get", "core.attributesFile")
-    told = run_git(*words, git_dir=git_dir, cwd=top, persons_config=True, check=False)
-    if told.code == 0:
-        return top / os.fsdecode(told.stdout.rstrip(b"\n"))
+def _users_attributes(git_dir: Path, top: Path, names: Container[str]) -> Path:
+    if "core.attributesfile" in names:
+        words = ("config", "--includes", "--type=path", "--get", "core.attributesFile")
+        told = run_git(*words, git_dir=git_dir, cwd=top, persons_config=True, check=False)
+        if told.code == 0:
+            return top / os.fsdecode(told.stdout.rstrip(b"\n"))
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - as git does
     return Path(config) / "git" / "attributes"
 
