@@ -62,14 +62,6 @@ def test_what_fails_on_a_good_base_is_to_blame() -> None:
     assert judgement.reason.detail == detail("a", gates=["a", "d"])
 
 
-def test_a_base_is_not_asked_about_gates_that_the_change_is_known_to_break() -> None:
-    """Another gate that fails is asked there all the same."""
-    case = Case(label="w/a", base="b" * 40, answers=[bad("a"), bad("b")], blamed=frozenset("a"))
-    assert case.open_question() == "b"
-    assert case.with_base(bad("b")).judgement().opinion is Opinion.UNDECIDED
-    assert case.with_base(good("b")).judgement().opinion is Opinion.FAILED
-
-
 def test_a_timeout_on_a_good_base_keeps_its_code() -> None:
     """The base is asked about a gate that took too long as about any other."""
     slow = bad("a", code=ReasonCode.GATE_TIMEOUT, message="it took too long")

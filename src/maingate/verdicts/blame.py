@@ -74,7 +74,6 @@ class Case:
         base: The commit that the change was put on.
         answers: The gates' answers, each gate after those it needs.
         red_on_base: Gates that fail on the base on purpose: a change is to mend them.
-        blamed: Gates that the change is known to fail elsewhere, where they pass without it.
         on_base: Answers about the base, by gate.
     """
 
@@ -82,7 +81,6 @@ class Case:
     base: str
     answers: Sequence[GateAnswer]
     red_on_base: frozenset[str] = frozenset()
-    blamed: frozenset[str] = frozenset()
     on_base: Mapping[str, GateAnswer] = field(default_factory=dict)
 
     def doubted(self) -> list[str]:
@@ -131,7 +129,7 @@ class Case:
         base = self.on_base.get(failure.gate)
         if base is not None and base.fault is None and base.lacks - failure.lacks:
             return False  # the change brings a file that the gate names, without which it cannot pass
-        return failure.fault not in NOT_RUN and failure.gate not in self.red_on_base | self.blamed
+        return failure.fault not in NOT_RUN and failure.gate not in self.red_on_base
 
     def _excuse(self, failure: GateAnswer) -> Reason | None:
         """Return why a failure is not the fault of the change; None when it is, or may be."""

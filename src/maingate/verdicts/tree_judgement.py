@@ -5,7 +5,7 @@ for each run of the planner, which confirms failures and asks about bases where 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -20,13 +20,7 @@ Result = TypeVar("Result")
 
 
 async def judge_tree(
-    verdicts: VerdictService,
-    subject: JudgedSubject,
-    gates: Sequence[str],
-    *,
-    tip: Tip,
-    onto: Tip,
-    blamed: Collection[str] = (),
+    verdicts: VerdictService, subject: JudgedSubject, gates: Sequence[str], *, tip: Tip, onto: Tip
 ) -> Judgement:
     """Run every gate on a tree that is not known already, and return what follows from their answers.
 
@@ -36,7 +30,6 @@ async def judge_tree(
         gates: Names, each after those it needs.
         tip: The commit and tree to judge.
         onto: The commit and tree that it was put on; asked about when a gate fails.
-        blamed: Gates that the change is known to fail elsewhere, where they pass without it.
 
     Raises:
         DrainedError: The run is stopping and starts no more gates.
@@ -53,7 +46,6 @@ async def judge_tree(
         base=onto.commit,
         answers=await _answers(definitions, gates, answer),
         red_on_base=frozenset(name for name in gates if definitions[name].red_on_base),
-        blamed=frozenset(blamed),
     )
     base = JudgedSubject(label=case.base_label, workstream_id=subject.workstream_id, is_urgent=True)
     while (gate := case.open_question()) is not None:

@@ -145,8 +145,6 @@ class JudgePatch:
     Args:
         failures: How often a gate must fail before that counts; where it is 0, known failures do. None for
             as often as the settings say.
-        blamed: Gates that the workstream has failed on the target, which passed them without it: those are
-            not asked about what the patch is on.
     """
 
     input: TaskInput
@@ -156,7 +154,6 @@ class JudgePatch:
     onto: Tip
     base: Tip
     failures: int | None = None
-    blamed: tuple[str, ...] = ()
 
     @property
     def task(self) -> TaskId:

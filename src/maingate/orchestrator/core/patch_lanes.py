@@ -6,7 +6,7 @@ applied; where tools may have to make patches on another commit, each is when it
 another task needs it (`maingate.orchestrator.core.lane_renewal`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from maingate.commits import Tip
 from maingate.orchestrator.core.approvals import Approvals
@@ -157,29 +157,23 @@ class Lanes:
             about = {"first": first.id, "place": first.place + 1}
             self._turn.hold(workstream.id, HoldCode.PARTS, about)
 
-    def judge_each(
-        self, workstream: WorkstreamNode, *, failures: int | None = None, blamed: Collection[str] = ()
-    ) -> None:
+    def judge_each(self, workstream: WorkstreamNode, *, failures: int | None = None) -> None:
         """Judge each applied patch by itself from now on, where that was deferred.
 
         Args:
             workstream: The workstream.
             failures: How often a gate must fail on one before that counts; None for as the settings say.
-            blamed: Gates that the workstream has failed on the target, which passed them without it.
         """
         if workstream.defers_gates and workstream.lane is not None:
             workstream.defers_gates = False
             for car in workstream.lane.chain:
                 if car.item.gates:
-                    self._judge(car, failures=failures, blamed=blamed)
+                    self._judge(car, failures=failures)
 
-    def settle_all(self, workstream: WorkstreamNode, *, are_judged: bool = True) -> None:
+    def settle_all(self, workstream: WorkstreamNode) -> None:
         """Settle all patches of a workstream that is to land as it is, or to be refused as a whole.
 
-        Args:
-            workstream: The workstream.
-            are_judged: Whether its gates, where they were deferred, have passed on its merged result; if
-                not, they are not asked at all.
+        Where their gates were deferred, they have passed on its merged result.
         """
         lane = workstream.lane
         if lane is None:
@@ -189,7 +183,7 @@ class Lanes:
             return
         workstream.defers_gates = False
         for car in lane.chain:
-            car.judgement = Judgement(opinion=Opinion.PASSED, gates=car.item.gates if are_judged else ())
+            car.judgement = Judgement(opinion=Opinion.PASSED, gates=car.item.gates)
         self._decide_front(workstream, lane)
 
     def settle_kept(self, workstream: WorkstreamNode) -> None:
@@ -225,9 +219,7 @@ class Lanes:
         )
         return commit
 
-    def _judge(
-        self, car: Car[TaskNode], *, failures: int | None = None, blamed: Collection[str] = ()
-    ) -> None:
+    def _judge(self, car: Car[TaskNode], *, failures: int | None = None) -> None:
         task = car.item
         patch = task.patch.id if task.patch else None
         base = task.workstream.base or self._turn.run.base
@@ -240,7 +232,6 @@ class Lanes:
                 onto=car.onto,
                 base=base,
                 failures=failures,
-                blamed=tuple(blamed),
             )
         )
 

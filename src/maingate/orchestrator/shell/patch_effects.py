@@ -202,9 +202,7 @@ class PatchEffects:
         tip, onto = await self._seen(effect)
         if effect.tip.commit in self._unwanted:
             return None
-        judgement = await judge_tree(
-            self._verdicts, subject, effect.gates, tip=tip, onto=onto, blamed=effect.blamed
-        )
+        judgement = await judge_tree(self._verdicts, subject, effect.gates, tip=tip, onto=onto)
         return PatchJudged(task=task.id, commit=effect.tip.commit, judgement=judgement)
 
     async def _seen(self, effect: JudgePatch) -> tuple[Tip, Tip]:

@@ -1,14 +1,12 @@
 """The departure of workstreams from the queue: landed, refused, put off, or without landing."""
 
-from collections.abc import Collection
-
 from maingate.commits import LandingIntent, Tip
 from maingate.orchestrator.core.queue.board import Member
 from maingate.orchestrator.core.queue.queue_state import QueueState, Request, item_of
 from maingate.orchestrator.core.queue_items import Passenger, QueueAnswer
 from maingate.orchestrator.core.snapshot import WorkstreamNode
 from maingate.orchestrator.train.chains import CandidateChain
-from maingate.reasons import Reason, ReasonCode
+from maingate.reasons import Reason
 from maingate.state.queue_item import QueueItemState
 from maingate.state.steps import patches as patch_steps
 from maingate.state.steps import workstreams as workstream_steps
@@ -113,7 +111,6 @@ class Departures:
         Where patches are kept off the record, the tool of one that conflicts with the target makes another.
         Where its gates were deferred, each of its patches is judged by itself first, so that one that is to
         blame is named; if all pass, the workstream is refused when it comes on board again (`board`).
-        The only patch of one that conflicts is not: no answer of a gate would let its workstream land.
         One that is in a car is proven, and may be on the target already: nothing else that is found out fails
         it. It is asked again if the car comes back.
         """
@@ -133,13 +130,7 @@ class Departures:
         if workstream.defers_gates:
             self._queue.refusals |= {item_of(workstream): (reason, True)} if blames else {}
             self._queue.untried.pop(workstream.id, None)
-            if reason.code is ReasonCode.CONFLICT and _has_one_critical_patch(workstream):
-                self._queue.lanes.settle_all(workstream, are_judged=False)
-            else:
-                failures = self._failures_wanted(workstream, suspect)
-                self._queue.lanes.judge_each(
-                    workstream, failures=failures, blamed=self._blamed(workstream, suspect)
-                )
+            self._queue.lanes.judge_each(workstream, failures=self._failures_wanted(workstream, suspect))
             self._queue.changed()
             return
         if workstream.is_applied:
@@ -187,10 +178,6 @@ class Departures:
             return None
         return self._queue.doubts.refuse(suspect, workstream, self._queue.answers.failed_on(suspect))
 
-    def _blamed(self, workstream: WorkstreamNode, suspect: CandidateChain | None) -> Collection[str]:
-        """Return the gates that a refused workstream's only patch has failed already, without any excuse."""
-        return self._queue.answers.failed_on(suspect) if suspect and len(workstream.tasks) == 1 else ()
-
     def _leave(self, workstream: Member) -> None:
         """Forget a workstream that leaves the queue, as far as others are concerned by it."""
         self._queue.foreign_moves = 0
@@ -204,8 +191,3 @@ class Departures:
                 others.discard(item)
         self._queue.is_narrow = False
         self._queue.changed()
-
-
-def _has_one_critical_patch(workstream: WorkstreamNode) -> bool:
-    """Return whether a workstream is one task, so that there is no rest of it that could land."""
-    return len(workstream.tasks) == 1 and workstream.tasks[0].is_critical
