@@ -25,7 +25,6 @@ from typing import Final
 
 from maingate.clock import LOOK, RunningTime
 from maingate.errors import GitError
-from maingate.git.unwritten import write_all
 
 Argument = str | bytes | os.PathLike[str]
 
@@ -128,7 +127,6 @@ def run_git(
     Raises:
         GitError: git is missing, could not be run, took too long, or failed and ``check`` was asked for.
     """
-    write_all()
     environment = git_environment(persons_config=persons_config, extra=env)
     environment |= _place(git_dir, cwd)
     is_apart = persons_config or runs_programs  # filters must not ask at a terminal: no person would answer

@@ -208,7 +208,7 @@ class Repository(RefStore):
     def merge_base(self, one: str, other: str) -> str | None:
         """Return the best common ancestor of two commits; None when the repository has none."""
         with translated(f"find the merge base of {one} and {other}"):
-            found = self.handle_for(one, other).merge_base(oid(one), oid(other))
+            found = self.handle.merge_base(oid(one), oid(other))
         return None if found is None else str(found)
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
@@ -216,7 +216,7 @@ class Repository(RefStore):
         if ancestor == descendant:
             return True
         with translated(f"compare {ancestor} and {descendant}"):
-            return self.handle_for(ancestor, descendant).descendant_of(oid(descendant), oid(ancestor))
+            return self.handle.descendant_of(oid(descendant), oid(ancestor))
 
     def commits_between(self, old: str, new: str, *, first_parent: bool = True) -> list[str]:
         """Return the commits of ``new`` that are not in ``old``, oldest first."""

@@ -114,12 +114,7 @@ class LandingEffects:
         history = self._history
         if history is None or history.tip != effect.onto.commit:
             history = GrowingHistory(self._repository, effect.onto.commit)
-        with self._repository.gathering(is_new=True):
-            built = self._built(effect, history)
         self._history = history
-        return built
-
-    def _built(self, effect: BuildChain, history: GrowingHistory) -> ChainBuilt:
         candidates: list[Candidate] = []
         onto, before = effect.onto, list(effect.before)
         seal = self._target.sealing() if any(link.is_sealed for link in effect.links) else None
@@ -145,12 +140,8 @@ class LandingEffects:
             if isinstance(built, Reason):
                 return built
             candidate = built
-        if seal is None or not link.is_sealed or candidate is made:
-            return candidate
-        finished = sealed(candidate, seal)
-        if finished is not candidate:
-            self._repository.forget_gathered(candidate.tip.commit)
-        return finished
+        is_to_seal = link.is_sealed and candidate is not made
+        return sealed(candidate, seal) if seal is not None and is_to_seal else candidate
 
     def _merged(
         self, link: ChainLink, onto: Tip, history: GrowingHistory | None = None
@@ -230,10 +221,9 @@ class LandingEffects:
         """Seal the commits of a car, each on the one before it. Blocks."""
         seal = self._target.sealing()
         made: list[Candidate] = []
-        with self._repository.gathering(is_new=True):
-            for candidate, is_sealed in effect.candidates:
-                on_last = moved(self._repository, candidate, made[-1].tip) if made else candidate
-                made.append(on_last if is_sealed and on_last is candidate else sealed(on_last, seal))
+        for candidate, is_sealed in effect.candidates:
+            on_last = moved(self._repository, candidate, made[-1].tip) if made else candidate
+            made.append(on_last if is_sealed and on_last is candidate else sealed(on_last, seal))
         return CarSealed(car=effect.car, candidates=tuple(made))
 
     def land(self, effect: LandCar) -> TargetLanded | TargetMoved | LandingObstructed | LandingFailed:

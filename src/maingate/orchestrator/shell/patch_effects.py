@@ -150,8 +150,7 @@ class PatchEffects:
 
     def apply_all(self, effects: Sequence[ApplyPatches]) -> list[PatchesApplied]:
         """Apply the patches of several workstreams; blocks."""
-        with self._repository.gathering():
-            return [self.apply(effect) for effect in effects]
+        return [self.apply(effect) for effect in effects]
 
     def apply(self, effect: ApplyPatches) -> PatchesApplied:
         """Apply patches in order, up to the first that does not apply; blocks."""
