@@ -109,6 +109,8 @@ def test_a_gate_whose_file_the_change_brings_does_not_excuse_it() -> None:
     assert (both.opinion, asked) == (Opinion.UNDECIDED, ["a", "b"])
     removed, _ = judged(on_base, base={"a": failed})
     assert removed.opinion is Opinion.UNDECIDED
+    hanging = bad("a", code=ReasonCode.GATE_TIMEOUT, lacks=frozenset({"tests/new.sh"}))
+    assert judged(bad("a"), base={"a": hanging})[0].opinion is Opinion.UNDECIDED  # not for lack of a file
     unprepared = bad("a", fault=ReasonCode.PREPARE_FAILED, lacks=frozenset({"tests/new.sh"}))
     assert judged(bad("a"), base={"a": unprepared})[0].opinion is Opinion.UNDECIDED
 

@@ -127,7 +127,8 @@ class Case:
         if failure.fault == ReasonCode.PREPARE_FAILED:
             return True  # what may be red must be prepared all the same
         base = self.on_base.get(failure.gate)
-        if base is not None and base.fault is None and base.lacks - failure.lacks:
+        is_red = base is not None and base.fault is None and base.code is not ReasonCode.GATE_TIMEOUT
+        if base is not None and is_red and base.lacks - failure.lacks:
             return False  # the change brings a file that the gate names, without which it cannot pass
         return failure.fault not in NOT_RUN and failure.gate not in self.red_on_base
 

@@ -28,14 +28,15 @@ class NamedFiles:
     def absent(self, gate: str, tree: str) -> frozenset[str]:
         """Return the words of a gate's command that name no file or folder of a tree.
 
-        Options and programs are among them: a word tells something only if another tree has its file.
+        Options are among them: a word tells something only if another tree has its file. A word without a
+        slash or a dot, as in ``make test``, may mean something else than a folder of that name.
         """
         return frozenset(word for word in self._words(gate) if not self._is_in(tree, word))
 
     def _words(self, gate: str) -> Iterator[str]:
         run = self._definitions[gate].run
         for part in (run,) if isinstance(run, str) else run:
-            yield from _WORD.findall(part)
+            yield from (word for word in _WORD.findall(part) if "/" in word or "." in word)
 
     def _is_in(self, tree: str, word: str) -> bool:
         return any(self._repository.entry_at(tree, path) is not None for path in _paths(word))
