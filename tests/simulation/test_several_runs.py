@@ -86,4 +86,4 @@ def test_it_shows_when_a_process_does_not_hear_of_orders_about_the_queue(
 ) -> None:
     """A queue that is paused or frozen lands nothing."""
     monkeypatch.setattr(QueueOrderWatch, "news", lambda _: None)
-    assert _is_caught("though nothing was to", since=1)
+    assert _is_caught("though nothing was to", since=50)

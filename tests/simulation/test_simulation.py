@@ -86,7 +86,7 @@ def test_it_shows_when_a_landing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -
 
 def test_it_shows_when_nothing_keeps_an_overtaken_process_out() -> None:
     """Without the fence a process that was overtaken goes on to write, and is stopped by chance at best."""
-    assert _is_caught("process 0 ended with StaleTransitionError", _take_the_fence_down, since=92)
+    assert _is_caught("process 0 ended with StaleTransitionError", _take_the_fence_down, since=180)
 
 
 def test_it_shows_when_what_a_killed_process_owes_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
