@@ -164,7 +164,7 @@ def _landings(ended: Ended, conn: Connection) -> Iterator[str]:
                 row for row in ledger if row.workstream_id == stream.id and row.state is PatchState.COMMITTED
             ]
             count, due = landed[f"land {stream.name}"], int(bool(mine))
-            if count != due and not (is_rewritten and count > due > 0):
+            if count != due and not (is_rewritten and count > due):  # it may have been taken from the branch
                 yield f"{stream.name} is {stream.state} and landed {count} times"
             yield from _seen_on(stream, files, is_completed=stream.state is WorkstreamState.COMPLETED)
             for patch in mine if not is_rewritten else ():
