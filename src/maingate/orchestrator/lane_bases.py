@@ -75,8 +75,9 @@ def _fork(repository: Repository, commit: str, head: str | None) -> str | None:
 
     A tool works on the patches before its own, so the other commit may be one of the lane.
     """
-    are_here = head is not None and repository.has_object(commit) and repository.has_object(head)
-    return repository.merge_base(commit, head) if are_here and head is not None else None
+    if head is None or not (repository.has_object(commit) and repository.has_object(head)):
+        return None
+    return repository.merge_base(commit, head)
 
 
 def _conflicting_heads(workstream: WorkstreamNode) -> Iterator[str]:

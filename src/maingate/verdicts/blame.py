@@ -126,11 +126,16 @@ class Case:
     def _depends_on_base(self, failure: GateAnswer) -> bool:
         if failure.fault == ReasonCode.PREPARE_FAILED:
             return True  # what may be red must be prepared all the same
-        base = self.on_base.get(failure.gate)
-        is_red = base is not None and base.fault is None and base.code is not ReasonCode.GATE_TIMEOUT
-        if base is not None and is_red and base.lacks - failure.lacks:
-            return False  # the change brings a file that the gate names, without which it cannot pass
+        if self._brings_file_of(failure):
+            return False
         return failure.fault not in NOT_RUN and failure.gate not in self.red_on_base
+
+    def _brings_file_of(self, failure: GateAnswer) -> bool:
+        """Return whether the change brings a file that a gate names, without which that fails on the base."""
+        base = self.on_base.get(failure.gate)
+        if base is None or base.fault is not None or base.code is ReasonCode.GATE_TIMEOUT:
+            return False  # a gate that hangs does not for lack of a file
+        return bool(base.lacks - failure.lacks)
 
     def _excuse(self, failure: GateAnswer) -> Reason | None:
         """Return why a failure is not the fault of the change; None when it is, or may be."""
